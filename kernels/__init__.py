@@ -1,0 +1,12 @@
+"""Numba kernels on arrays. `from kernels import swg` pays for Numba; `import kernels` costs nothing."""
+
+import importlib
+
+__version__ = "0.1.0"
+__all__ = ["sequences", "swg"]
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
