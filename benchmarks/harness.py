@@ -1,0 +1,205 @@
+"""Time contenders in alternation, compare them round by round, and keep a record with the machine.
+
+A round runs every contender once: ours, peer, peer, ours, peer, peer ... A disturbance of a shared
+machine then hits neighbours alike, and the ratio is taken within each round, not between medians of
+runs that lie minutes apart. The first call of each contender (compilation, page faults) is not a
+trial. Results are verified after the clock has stopped.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import llvmlite.binding
+import numba
+import psutil
+
+PACKAGES = ("numpy", "numba", "llvmlite", "parasail", "pyopal", "biopython", "scikit-bio", "dask")
+# The vector extensions that decide how many lanes a kernel has.
+FLAGS = ("sse4.1", "avx2", "avx512f", "avx512bw", "avx512vbmi", "avx512vnni", "neon", "sve")
+CLOCK_STEPS = 20_000_000
+
+
+@dataclass
+class Contender:
+    """One thing to time. `run` does the work and returns its result; `cells` is what it computes:
+    cells of the dynamic programs of its pairs, each unordered pair counted once."""
+
+    name: str
+    returns: str
+    cells: int
+    run: Callable[[], object]
+    result: object = None
+    first_s: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    def rates(self) -> list[float]:
+        """Giga cells per second, one for each round."""
+        return [self.cells / seconds / 1e9 for seconds in self.seconds]
+
+    def rate(self) -> float:
+        return statistics.median(self.rates())
+
+    def record(self) -> dict:
+        """What the JSON line keeps of this contender."""
+        return {
+            "name": self.name,
+            "returns": self.returns,
+            "cells": self.cells,
+            "first_s": round(self.first_s, 4),
+            "seconds": [round(seconds, 5) for seconds in self.seconds],
+            "gcups": round(self.rate(), 3),
+        }
+
+
+def alternate(contenders: Sequence[Contender], trials: int) -> None:
+    """Run every contender once off the clock, then `trials` rounds; results stay in the contenders."""
+    for contender in contenders:
+        started = time.perf_counter()
+        contender.run()
+        contender.first_s = time.perf_counter() - started
+        contender.seconds = []
+    for _ in range(trials):
+        for contender in contenders:
+            started = time.perf_counter()
+            contender.result = contender.run()
+            contender.seconds.append(time.perf_counter() - started)
+
+
+def ratios(ours: Contender, other: Contender) -> list[float]:
+    """How many times faster ours was, round by round."""
+    return [mine / theirs for mine, theirs in zip(ours.rates(), other.rates(), strict=True)]
+
+
+def comparison(ours: Contender, other: Contender) -> dict:
+    """Median and range of the ratios as the JSON line keeps them."""
+    values = ratios(ours, other)
+    return {
+        "ours": ours.name,
+        "peer": other.name,
+        "ratio": round(statistics.median(values), 3),
+        "ratios": [round(value, 3) for value in values],
+    }
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned: the first two to the left, numbers to the right."""
+    grid = [list(heading), *map(list, rows)]
+    widths = [max(len(row[column]) for row in grid) for column in range(len(heading))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (
+            text.ljust(width) if column < 2 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(cells).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([line(grid[0]), rule, *map(line, grid[1:])])
+
+
+def clock_ghz() -> float:
+    """The clock while one core is busy: a chain of dependent multiply-adds of 4 cycles each.
+
+    Virtual machines hide the clock, and a shared core may run at half of it. The 4 cycles hold for
+    x86-64 since 2011 (multiply 3, add 1); elsewhere take the figure as relative.
+    """
+
+    @numba.njit
+    def chain(steps: int) -> int:
+        value = 1
+        for _ in range(steps):
+            value = value * 6364136223846793005 + 1442695040888963407
+        return value
+
+    chain(10)
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        chain(CLOCK_STEPS)
+        best = min(best, time.perf_counter() - started)
+    return 4 * CLOCK_STEPS / best / 1e9
+
+
+def machine() -> dict:
+    """The machine and the software as the JSON line keeps them."""
+    features = llvmlite.binding.get_host_cpu_features()
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_model(),
+        "cpu_target": llvmlite.binding.get_host_cpu_name(),
+        "flags": [flag for flag in FLAGS if features.get(flag)],
+        "numba_target": [numba.config.CPU_NAME, numba.config.CPU_FEATURES],
+        "clock_ghz": round(clock_ghz(), 2),
+        "cores": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "commit": _commit(),
+    }
+
+
+def stolen_share() -> Callable[[], float | None]:
+    """Start watching; the returned function tells which share of the machine's time the host took.
+
+    None where the system does not count it.
+    """
+    start = psutil.cpu_times()
+
+    def share() -> float | None:
+        now = psutil.cpu_times()
+        if not hasattr(now, "steal"):
+            return None
+        return (now.steal - start.steal) / max(sum(now) - sum(start), 1e-9)
+
+    return share
+
+
+def append(path: Path, record: dict) -> None:
+    """One JSON line more at the end of the file; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def tell(text: str = "") -> None:
+    """A line for the person who watches."""
+    click.echo(text)
+
+
+def _cpu_model() -> str:
+    if shutil.which("lscpu"):
+        for line in _output(["lscpu"]).splitlines():
+            if line.startswith("Model name:"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    commit = _output(["git", "rev-parse", "--short", "HEAD"]).strip()
+    changed = _output(["git", "status", "--porcelain", "--untracked-files=no"]).strip()
+    return commit + ("+changes" if changed else "")
+
+
+def _output(command: list[str]) -> str:
+    if not shutil.which(command[0]):
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
