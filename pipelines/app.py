@@ -1,7 +1,7 @@
 """What an application is: a Config dataclass, prepare(config, options) and run(job, engine, ...).
 
-An option is declared once, as a field; the command line, the environment, the TOML file, run.json and
-a Python call all read that declaration.
+An option is declared once, as a field; the command line, the environment, the TOML file, run.json
+and a Python call all read that declaration.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def option(
 
     kind           'auto-int': 'auto' or a whole number; 'memory': 'auto' or a size such as 4GiB;
                    None: the annotation decides (bool, int, float, str, each perhaps `| None`)
-    changes_bytes  whether another value can change a byte of the result; decides what --resume refuses
+    changes_bytes  whether another value can change a byte of the result: --resume refuses it then
     shown_default  what the help says in place of the default (for None: what stands in for it)
     """
     metadata = {
@@ -79,7 +79,7 @@ def check_fields(config: Any) -> None:
     """Raises ValueError when a value is not among its choices or outside its limits."""
     for field in declared(type(config)):
         value, rules = getattr(config, field.name), field.metadata
-        if value is None or isinstance(value, str) and value == "auto":
+        if value is None or (value == "auto" and rules.get("kind")):
             continue
         if rules.get("choices") and value not in rules["choices"]:
             raise ValueError(_not_a_choice(field.name, value, rules["choices"]))

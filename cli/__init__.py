@@ -1,0 +1,1 @@
+"""The door: commands, texts, exit codes. Nothing is computed here."""

@@ -1,0 +1,8 @@
+"""export."""
+
+import click
+
+
+@click.command()
+def export() -> None:
+    """To be done."""

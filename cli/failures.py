@@ -1,0 +1,104 @@
+"""Exceptions become one line, one remedy and an exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+import kernels
+from cli.signals import Stopped
+
+RESUMABLE = {1, 4, 5, 6, 130, 143}  # after these the blocks that are done can be used
+
+
+def tell(error: BaseException, ctx: click.Context) -> int:
+    """Prints what the user needs to know on stderr. Returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        error = Stopped(2)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, Stopped):
+        lines = [f"Stopped by {error.name}."]
+    elif getattr(error, "exit_code", None) is not None:
+        lines = [f"Error: {error}"]
+        if getattr(error, "remedy", None):
+            lines.append(str(error.remedy))
+    else:
+        lines = unexpected(error, ctx)
+    code = int(getattr(error, "exit_code", 1))
+    if code in RESUMABLE and ctx.meta.get("whorl.folder") is not None:
+        lines.append(f"Finished blocks are kept. Go on with: {resume_command(ctx)}")
+    if "--debug" in ctx.meta.get("whorl.arguments", ()) and not isinstance(error, Stopped):
+        lines.append("".join(traceback.format_exception(error)).rstrip())
+    for line in lines:
+        click.echo(coloured(line), err=True)
+    return code
+
+
+def unexpected(error: BaseException, ctx: click.Context) -> list[str]:
+    """A bug of ours: the details go to a file, which is named."""
+    text = f"{type(error).__name__}: {error}".splitlines()
+    path = write_details(error, ctx)
+    return [
+        f"Error: unexpected {text[0]}",
+        f"This is a bug. Details for a report: {path} (or run again with --debug).",
+    ]
+
+
+def write_details(error: BaseException, ctx: click.Context) -> Path:
+    """error.txt in the .work folder of a local output, else in the temporary folder."""
+    details = "\n".join(
+        [
+            f"whorl {kernels.__version__}, python {sys.version.split()[0]}, {sys.platform}",
+            time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            typed_command(ctx),
+            "",
+            "".join(traceback.format_exception(error)),
+        ]
+    )
+    folder = ctx.meta.get("whorl.folder")
+    if folder is not None and Path(str(folder), ".work").is_dir():
+        path = Path(str(folder), ".work", "error.txt")
+    else:
+        handle, name = tempfile.mkstemp(prefix="whorl-error-", suffix=".txt")
+        os.close(handle)
+        path = Path(name)
+    path.write_text(details, encoding="utf-8")
+    return path
+
+
+def typed_command(ctx: click.Context) -> str:
+    """The command as it was typed, quoted for a shell."""
+    given = [str(a) for a in ctx.meta.get("whorl.arguments", [])]
+    return f"{root(ctx).command_path} {shlex.join(given)}".strip()
+
+
+def resume_command(ctx: click.Context) -> str:
+    """The command that goes on with the unfinished run."""
+    given = [str(a) for a in ctx.meta.get("whorl.arguments", [])]
+    kept = [a for a in given if a not in ("--overwrite", "--resume")]
+    return f"{root(ctx).command_path} {shlex.join([*kept, '--resume'])}"
+
+
+def root(ctx: click.Context) -> click.Context:
+    """The context of our root group, which may itself stand under `dask`."""
+    while ctx.parent is not None and ctx.command.name != "whorl":
+        ctx = ctx.parent
+    return ctx
+
+
+def coloured(line: str) -> str:
+    """'Error:' and 'Warning:' in colour on a terminal that wants it."""
+    if os.environ.get("NO_COLOR") or not sys.stderr.isatty():
+        return line
+    for word, colour in (("Error:", "red"), ("Warning:", "yellow")):
+        if line.startswith(word):
+            return click.style(word, fg=colour, bold=True) + line[len(word) :]
+    return line

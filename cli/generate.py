@@ -1,0 +1,8 @@
+"""generate."""
+
+import click
+
+
+@click.command()
+def generate() -> None:
+    """To be done."""

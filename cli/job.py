@@ -1,0 +1,143 @@
+"""One run of an application, from its input to its result folder."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import click
+
+from cli import units
+from cli.progress import Progress
+from cli.screen import Screen
+from pipelines import app as declaration
+
+
+def execute(
+    ctx: click.Context,
+    name: str,
+    module: ModuleType,
+    config: Any,
+    chosen: declaration.RunOptions,
+    screen: Screen,
+) -> dict[str, Any]:
+    """Input to result folder. Returns what run.json holds, or the plan of a dry run."""
+    started = time.monotonic()
+    job = module.prepare(config, chosen)
+    for title, text in job.lines():
+        screen.line(title, text)
+    for text in getattr(job, "warnings", ()):
+        screen.warn(text)
+    if chosen.dry_run:
+        return dry_run(job, config, chosen, screen)
+    with result_folder(ctx, name, job, config, chosen) as folder, quiet_libraries(screen):
+        result = compute(module, job, folder, chosen, screen)
+    last_line(screen, result, time.monotonic() - started)
+    return {**result, "output": chosen.output}
+
+
+def dry_run(
+    job: Any, config: Any, chosen: declaration.RunOptions, screen: Screen
+) -> dict[str, Any]:
+    """Prints each value with its origin; a value that 'auto' or None stands for is resolved."""
+    rows = declaration.merged_values(config, chosen)
+    resolved = getattr(job, "resolved", {})
+    wide = max(len(name) for name in rows)
+    for name, row in rows.items():
+        if name in resolved and resolved[name] != row["value"]:
+            row.update(value=resolved[name])
+            row["origin"] = "auto" if row["origin"] == declaration.DEFAULT else row["origin"]
+        screen.line(
+            "", f"{name.replace('_', '-'):<{wide}} {row['value']!s:<22} from: {row['origin']}"
+        )
+    return {"dry_run": True, "plan": getattr(job, "plan", {}), "config": rows}
+
+
+@contextlib.contextmanager
+def result_folder(
+    ctx: click.Context, name: str, job: Any, config: Any, chosen: declaration.RunOptions
+) -> Iterator[Any]:
+    """The result folder of this run; left as it is for --resume when anything goes wrong."""
+    from pipelines.results import ResultFolder
+
+    folder = ResultFolder.create(
+        chosen.output,
+        app=name,
+        options=declaration.byte_changing_values(config, chosen),
+        inputs=job.inputs,
+        resume=chosen.resume,
+        overwrite=chosen.overwrite,
+        command=chosen.command,
+    )
+    ctx.meta["whorl.folder"] = chosen.output
+    try:
+        yield folder
+    except BaseException as error:
+        stopped = getattr(error, "exit_code", 1) in (130, 143)
+        folder.abandon("stopped" if stopped else "failed")
+        raise
+
+
+def compute(
+    module: ModuleType, job: Any, folder: Any, chosen: declaration.RunOptions, screen: Screen
+) -> dict[str, Any]:
+    """Opens the engine and the progress bar around the application's run()."""
+    from pipelines import engine as engines
+
+    progress = Progress(screen, job)
+    with engines.connect(
+        chosen.executor,
+        nworkers=chosen.nworkers,
+        nthreads=chosen.nthreads,
+        memory_limit=chosen.memory_limit,
+        scheduler=chosen.scheduler,
+        dashboard_address=chosen.dashboard_address,
+        estimated_seconds=job.estimated_seconds,
+        listeners=[progress],
+    ) as engine:
+        if engine.dashboard:
+            screen.line("dashboard", engine.dashboard)
+        else:
+            screen.line("serial", f"{engine.reason}; no cluster and no dashboard")
+        if getattr(engine, "cpu_warning", None):
+            screen.warn(engine.cpu_warning)
+        with progress:
+            return module.run(job, engine, folder, [progress])
+
+
+@contextlib.contextmanager
+def quiet_libraries(screen: Screen) -> Iterator[None]:
+    """Dask's own log lines are for --verbose; ours say what a user needs."""
+    names = ("distributed", "asyncio", "tornado", "bokeh")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.INFO if screen.verbose else logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
+    """What there is now, and what went wrong on the way."""
+    parts = [described(output) for output in result.get("outputs", [])]
+    blocks = result.get("blocks", {})
+    if blocks.get("repeated"):
+        parts.append(f"{units.count(blocks['repeated'], 'block')} repeated")
+    if result.get("workers_lost"):
+        parts.append(f"{units.count(result['workers_lost'], 'worker')} lost and replaced")
+    for warning in result.get("warnings", []):
+        screen.warn(warning)
+    screen.line("done", f"{', '.join(parts)} in {units.duration(seconds)}")
+
+
+def described(output: dict[str, Any]) -> str:
+    """'distances.zarr (1336 x 1336 float32)'."""
+    if not output.get("shape"):
+        return str(output["name"])
+    return f"{output['name']} ({' x '.join(map(str, output['shape']))} {output['dtype']})"

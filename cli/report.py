@@ -1,0 +1,8 @@
+"""report."""
+
+import click
+
+
+@click.command()
+def report() -> None:
+    """To be done."""

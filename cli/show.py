@@ -1,0 +1,8 @@
+"""show."""
+
+import click
+
+
+@click.command()
+def show() -> None:
+    """To be done."""

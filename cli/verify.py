@@ -1,0 +1,8 @@
+"""verify."""
+
+import click
+
+
+@click.command()
+def verify() -> None:
+    """To be done."""
