@@ -9,6 +9,7 @@ import click
 
 import kernels
 from cli import failures, signals
+from cli.screen import warnings_as_lines
 from pipelines.app import nearest
 
 COMMANDS = {  # name -> module under cli/ that has a click command of that name
@@ -59,7 +60,7 @@ class Whorl(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with signals.stoppable():
+            with warnings_as_lines(ctx), signals.stoppable(lambda n: failures.stopped(n, ctx)):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise

@@ -15,7 +15,7 @@ import click
 import kernels
 from cli.signals import Stopped
 
-RESUMABLE = {1, 4, 5, 6, 130, 143}  # after these the blocks that are done can be used
+RESUMABLE = {1, 4, 5, 6}  # after these the blocks that are done can be used
 
 
 def tell(error: BaseException, ctx: click.Context) -> int:
@@ -25,21 +25,35 @@ def tell(error: BaseException, ctx: click.Context) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, Stopped):
-        lines = [f"Stopped by {error.name}."]
-    elif getattr(error, "exit_code", None) is not None:
+        click.echo(stopped(error.number, ctx), err=True)
+        return error.exit_code
+    if getattr(error, "exit_code", None) is not None:
         lines = [f"Error: {error}"]
         if getattr(error, "remedy", None):
             lines.append(str(error.remedy))
     else:
         lines = unexpected(error, ctx)
     code = int(getattr(error, "exit_code", 1))
-    if code in RESUMABLE and ctx.meta.get("whorl.folder") is not None:
-        lines.append(f"Finished blocks are kept. Go on with: {resume_command(ctx)}")
-    if "--debug" in ctx.meta.get("whorl.arguments", ()) and not isinstance(error, Stopped):
-        lines.append("".join(traceback.format_exception(error)).rstrip())
+    if code in RESUMABLE:
+        lines += resume_lines(ctx)
+    if "--debug" in ctx.meta.get("whorl.arguments", ()):
+        there = getattr(error, "traceback_text", "")  # of the worker
+        lines.append("".join([*traceback.format_exception(error), there]).rstrip())
     for line in lines:
         click.echo(coloured(line), err=True)
     return code
+
+
+def stopped(number: int, ctx: click.Context) -> str:
+    """What a stopped command says last."""
+    return "\n".join([f"Stopped by {Stopped(number).name}.", *resume_lines(ctx)])
+
+
+def resume_lines(ctx: click.Context) -> list[str]:
+    """The command that goes on, once there is a result folder to go on with."""
+    if ctx.meta.get("whorl.folder") is None:
+        return []
+    return [f"Finished blocks are kept. Go on with: {resume_command(ctx)}"]
 
 
 def unexpected(error: BaseException, ctx: click.Context) -> list[str]:

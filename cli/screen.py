@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -32,3 +36,21 @@ class Screen:
         """A line that begins with 'Warning: '."""
         if not self.quiet:
             click.echo(coloured(f"Warning: {text}"), err=True)
+
+
+@contextlib.contextmanager
+def warnings_as_lines(ctx: click.Context) -> Iterator[None]:
+    """Python warnings of our own modules become one line; those of libraries stay unseen."""
+    home = Path(__file__).resolve().parents[1]
+    ours = tuple(str(home / name) for name in ("cli", "kernels", "pipelines", "storage"))
+
+    def show(message: object, category: type, filename: str, *rest: object) -> None:
+        if filename.startswith(ours) and not ctx.meta.get("whorl.quiet"):
+            click.echo(coloured(f"Warning: {message}"), err=True)
+
+    if not sys.warnoptions:  # -W asks for Python's own way
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            yield
+    else:
+        yield

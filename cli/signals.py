@@ -32,31 +32,14 @@ class Stopped(BaseException):
         return "Ctrl-C" if self.number == signal.SIGINT else signal.Signals(self.number).name
 
 
-class Watch:
-    """What the watching thread needs: last words, and whether the main thread came through."""
-
-    def __init__(self) -> None:
-        self.last_words: Callable[[], str] | None = None
-        self.last_deeds: list[Callable[[], object]] = []
-
-    def end_now(self, number: int) -> None:
-        """Ends our child processes and this process without unwinding."""
-        for deed in self.last_deeds:
-            with contextlib.suppress(Exception):
-                deed()
-        end_children()
-        if self.last_words:
-            with contextlib.suppress(Exception):
-                os.write(2, (self.last_words() + "\n").encode())
-        os._exit(128 + number)
-
-
-WATCH = Watch()
-
-
 @contextlib.contextmanager
-def stoppable(grace_s: float = GRACE_S) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM raise Stopped once; afterwards the old handlers are back."""
+def stoppable(
+    last_words: Callable[[int], str] | None = None, grace_s: float = GRACE_S
+) -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM raise Stopped once; afterwards the old handlers are back.
+
+    last_words(signal number) -> what to print when the process is ended without unwinding.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -75,7 +58,10 @@ def stoppable(grace_s: float = GRACE_S) -> Iterator[None]:
         before_fd = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
         before = {s: signal.signal(s, handler) for s in heard}
         watcher = threading.Thread(
-            target=watch, args=(theirs, grace_s, heard), name="whorl-signals", daemon=True
+            target=watch,
+            args=(theirs, grace_s, heard, last_words),
+            name="whorl-signals",
+            daemon=True,
         )
         watcher.start()
         try:
@@ -90,21 +76,36 @@ def stoppable(grace_s: float = GRACE_S) -> Iterator[None]:
             watcher.join()
 
 
-def watch(channel: socket.socket, grace_s: float, heard: list[signal.Signals]) -> None:
+def watch(
+    channel: socket.socket,
+    grace_s: float,
+    heard: list[signal.Signals],
+    last_words: Callable[[int], str] | None,
+) -> None:
     """Waits for signal numbers; the end of the channel means that the main thread came through."""
     first = 0
     while True:
         channel.settimeout(grace_s if first else None)
         try:
-            number = channel.recv(1)
+            byte = channel.recv(1)
         except TimeoutError:
-            WATCH.end_now(first)
-        if not number:
-            return
-        if number[0] in heard:
-            if first:
-                WATCH.end_now(number[0])
-            first = number[0]
+            return end_now(first, last_words)
+        if not byte:
+            return None
+        if byte[0] in heard and first:
+            return end_now(byte[0], last_words)
+        if byte[0] in heard:
+            first = byte[0]
+
+
+def end_now(number: int, last_words: Callable[[int], str] | None) -> None:
+    """Ends our child processes and this process without unwinding."""
+    with contextlib.suppress(Exception):
+        end_children()
+    if last_words:
+        with contextlib.suppress(Exception):
+            os.write(2, (last_words(number) + "\n").encode())
+    os._exit(128 + number)
 
 
 def end_children() -> None:
