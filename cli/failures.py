@@ -53,7 +53,7 @@ def resume_lines(ctx: click.Context) -> list[str]:
     """The command that goes on, once there is a result folder to go on with."""
     if ctx.meta.get("whorl.folder") is None:
         return []
-    return [f"Finished blocks are kept. Go on with: {resume_command(ctx)}"]
+    return [f"Finished blocks are kept. Go on with: {resume_command(typed_command(ctx))}"]
 
 
 def unexpected(error: BaseException, ctx: click.Context) -> list[str]:
@@ -72,7 +72,7 @@ def write_details(error: BaseException, ctx: click.Context) -> Path:
         [
             f"whorl {kernels.__version__}, python {sys.version.split()[0]}, {sys.platform}",
             time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            typed_command(ctx),
+            shlex.join(typed_command(ctx)),
             "",
             "".join(traceback.format_exception(error)),
         ]
@@ -88,17 +88,16 @@ def write_details(error: BaseException, ctx: click.Context) -> Path:
     return path
 
 
-def typed_command(ctx: click.Context) -> str:
-    """The command as it was typed, quoted for a shell."""
-    given = [str(a) for a in ctx.meta.get("whorl.arguments", [])]
-    return f"{root(ctx).command_path} {shlex.join(given)}".strip()
+def typed_command(ctx: click.Context) -> list[str]:
+    """The words of the command as it was typed."""
+    given = [str(word) for word in ctx.meta.get("whorl.arguments", [])]
+    return [*root(ctx).command_path.split(), *given]
 
 
-def resume_command(ctx: click.Context) -> str:
-    """The command that goes on with the unfinished run."""
-    given = [str(a) for a in ctx.meta.get("whorl.arguments", [])]
-    kept = [a for a in given if a not in ("--overwrite", "--resume")]
-    return f"{root(ctx).command_path} {shlex.join([*kept, '--resume'])}"
+def resume_command(words: list[str]) -> str:
+    """The command that goes on with an unfinished run, quoted for a shell."""
+    kept = [word for word in words if word not in ("--overwrite", "--resume")]
+    return shlex.join([*kept, "--resume"])
 
 
 def root(ctx: click.Context) -> click.Context:

@@ -14,6 +14,7 @@ import click
 from cli import units
 from cli.progress import Progress
 from cli.screen import Screen
+from cli.show import output_text, read
 from pipelines import app as declaration
 
 
@@ -35,6 +36,9 @@ def execute(
     if chosen.dry_run:
         return dry_run(job, config, chosen, screen)
     with result_folder(ctx, name, job, config, chosen) as folder, quiet_libraries(screen):
+        if folder.complete:
+            screen.line("done", f"{chosen.output} is complete already, nothing left to do")
+            return read(chosen.output)
         result = compute(module, job, folder, chosen, screen)
     last_line(screen, result, time.monotonic() - started)
     return {**result, "output": chosen.output}
@@ -72,6 +76,7 @@ def result_folder(
         resume=chosen.resume,
         overwrite=chosen.overwrite,
         command=chosen.command,
+        needed_bytes=getattr(job, "needed_bytes", 0),
     )
     ctx.meta["whorl.folder"] = chosen.output
     try:
@@ -125,7 +130,7 @@ def quiet_libraries(screen: Screen) -> Iterator[None]:
 
 def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     """What there is now, and what went wrong on the way."""
-    parts = [described(output) for output in result.get("outputs", [])]
+    parts = [output_text(output) for output in result.get("outputs", [])]
     blocks = result.get("blocks", {})
     if blocks.get("repeated"):
         parts.append(f"{units.count(blocks['repeated'], 'block')} repeated")
@@ -134,10 +139,3 @@ def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     for warning in result.get("warnings", []):
         screen.warn(warning)
     screen.line("done", f"{', '.join(parts)} in {units.duration(seconds)}")
-
-
-def described(output: dict[str, Any]) -> str:
-    """'distances.zarr (1336 x 1336 float32)'."""
-    if not output.get("shape"):
-        return str(output["name"])
-    return f"{output['name']} ({' x '.join(map(str, output['shape']))} {output['dtype']})"

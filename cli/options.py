@@ -188,7 +188,7 @@ def origin(ctx: click.Context, name: str) -> str:
 
 
 def merge(
-    ctx: click.Context, config_class: type, values: dict[str, Any], command: str
+    ctx: click.Context, config_class: type, values: dict[str, Any], command: list[str]
 ) -> tuple[Any, RunOptions]:
     """Config of the application and RunOptions; what they refuse is a usage error."""
     origins = {name: origin(ctx, name) for name in values}
@@ -198,7 +198,7 @@ def merge(
     ours = {name: value for name, value in values.items() if name in of_run}
     theirs = {name: value for name, value in values.items() if name not in of_run}
     try:
-        options = RunOptions(**ours, origins=origins, command=command)
+        options = RunOptions(**ours, origins=origins, command=tuple(command))
         return config_class(**theirs), options
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from None

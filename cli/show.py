@@ -1,8 +1,114 @@
-"""show."""
+"""show: one screen of a finished or running result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
 
 import click
 
+from cli import failures, units
+
+DONE = "complete"
+
 
 @click.command()
-def show() -> None:
-    """To be done."""
+@click.argument("result", metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="Print run.json with the state of the run.")
+def show(result: str, as_json: bool) -> None:
+    """Show one screen of a finished or running result."""
+    run = read(result)
+    if as_json:
+        click.echo(json.dumps(run))
+        return
+    for name, text in rows(run):
+        click.echo(f"{name:<12} {text}")
+
+
+def read(url: str) -> dict[str, Any]:
+    """run.json of a finished result, or what is known of an unfinished one.
+
+    Raises UsageProblem when there is no result of ours, DamagedResult when it cannot be read.
+    """
+    from pipelines.results import read_run
+    from storage.folder import open_folder
+
+    run = read_run(url, unfinished=True)
+    if run.get("status") != DONE:
+        folder = open_folder(url)
+        done = len(folder.list(".work/blocks"))
+        run = {**run, "status": state(folder, run)}
+        run["blocks"] = {**run.get("blocks", {}), "done": done}
+    return {**run, "output": url}
+
+
+def state(folder: Any, run: dict[str, Any]) -> str:
+    """'running' only while somebody works on it; a killed run could not write that it ended."""
+    from pipelines import run_lock
+
+    owner = run_lock.read_owner(folder)
+    if owner is not None and run_lock.is_alive(owner):
+        return "running"
+    status = str(run.get("status"))
+    return "stopped" if status == "running" else status
+
+
+def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Two columns; what is not known has no row."""
+    found = [("result", f"{run['output']} ({run.get('app', 'unknown')}, {run.get('status')})")]
+    found += [("input", input_text(one)) for one in run.get("inputs", [])]
+    found += [("options", options_text(run.get("config", {})))]
+    found += [("blocks", blocks_text(run.get("blocks", {}), run.get("workers_lost", 0)))]
+    found += [("time", phases_text(run))]
+    found += [("outputs", ", ".join(output_text(one) for one in run.get("outputs", [])))]
+    found += [("warning", text) for text in run.get("warnings", [])]
+    if run.get("status") not in (DONE, "running") and run.get("command"):
+        found += [("go on with", failures.resume_command(run["command"]))]
+    return [(name, text) for name, text in found if text]
+
+
+def input_text(one: dict[str, Any]) -> str:
+    parts = [str(one.get("path", one.get("url", "?")))]
+    if "records" in one:
+        parts.append(units.count(one["records"], "record"))
+    if "bytes" in one:
+        parts.append(units.size(one["bytes"]))
+    return ", ".join(parts)
+
+
+def options_text(config: dict[str, Any]) -> str:
+    """Only what somebody chose; the rest is the default."""
+    chosen = [
+        f"{name.replace('_', '-')} {row['value']}"
+        for name, row in config.items()
+        if isinstance(row, dict) and row.get("origin") not in (None, "default")
+    ]
+    return ", ".join(chosen)
+
+
+def blocks_text(blocks: dict[str, Any], lost: int) -> str:
+    if not blocks:
+        return ""
+    total = blocks.get("total")
+    parts = [f"{blocks.get('done', 0):,}" + (f"/{total:,}" if total is not None else "") + " done"]
+    if blocks.get("repeated"):
+        parts.append(f"{blocks['repeated']:,} repeated")
+    if lost:
+        parts.append(f"{units.count(lost, 'worker')} lost and replaced")
+    return ", ".join(parts)
+
+
+def phases_text(run: dict[str, Any]) -> str:
+    phases = run.get("phases") or {}
+    seconds = run.get("seconds", sum(phases.values()) if phases else None)
+    if seconds is None:
+        return ""
+    told = ", ".join(f"{name} {units.duration(value)}" for name, value in phases.items())
+    return units.duration(seconds) + (f" ({told})" if told else "")
+
+
+def output_text(output: dict[str, Any]) -> str:
+    """'distances.zarr (1336 x 1336 float32)'."""
+    if not output.get("shape"):
+        return str(output["name"])
+    return f"{output['name']} ({' x '.join(map(str, output['shape']))} {output['dtype']})"

@@ -151,9 +151,9 @@ class RunOptions:
     verbose: bool = option(False, "Print more.", short="-v", changes_bytes=False)
     debug: bool = option(False, "Print the traceback of an unexpected error.", changes_bytes=False)
     # Not options: where each value came from ('flag', 'WHORL_NAME', the TOML file, 'default'),
-    # and the command that was typed, for run.json and the report.
+    # and the words of the command that was typed, for run.json and the report.
     origins: dict[str, str] = dataclasses.field(default_factory=dict)
-    command: str = ""
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)

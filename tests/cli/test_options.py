@@ -31,7 +31,7 @@ def merged(*arguments, env=None):
 
     @click.pass_context
     def callback(ctx, **values):
-        SEEN.append(options.merge(ctx, Config, values, "typed"))
+        SEEN.append(options.merge(ctx, Config, values, ["typed"]))
 
     command = click.Command("swg", params=options.parameters(Config), callback=callback)
     result = CliRunner(env=env).invoke(command, ["in.fa", "-o", "out", *arguments])
