@@ -314,7 +314,10 @@ class Crew:
         pool = self.threads if PEERS[name].threads else self.processes
         return np.concatenate(list(pool.map(_run_here, [name] * self.shares, parts)))
 
-    def close(self) -> None:
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self.threads.shutdown()
         if self.processes:
             self.processes.shutdown()

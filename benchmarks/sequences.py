@@ -21,7 +21,7 @@ AMINO_ACID_PERCENT = np.array(
 
 @dataclass(frozen=True)
 class SequenceSet:
-    """n sequences of one alphabet with the gap costs (gap of k: open + (k-1) extend) they run with."""
+    """n sequences of one alphabet, and their gap costs (a gap of k: open + (k-1) extend)."""
 
     name: str
     alphabet: str
