@@ -83,8 +83,7 @@ class MatrixLayout:
 
     def chunk_keys(self) -> list[str]:
         """Keys below the array of every chunk that a finished matrix has."""
-        first = (lambda i: i) if self.triangle == "upper" else (lambda i: 0)
-        return [f"c/{i}/{j}" for i in range(self.n_blocks) for j in range(first(i), self.n_blocks)]
+        return chunk_keys(self.n_blocks, self.triangle)
 
     def metadata(self) -> bytes:
         """The bytes of zarr.json."""
@@ -177,6 +176,15 @@ class MatrixLayout:
         )
 
 
+def chunk_keys(n_blocks: int, triangle: str) -> list[str]:
+    """Keys of the chunks of n_blocks x n_blocks blocks, of the upper triangle or all."""
+    return [
+        f"c/{i}/{j}"
+        for i in range(n_blocks)
+        for j in range(i if triangle == "upper" else 0, n_blocks)
+    ]
+
+
 def zstd_level(compression: str) -> int:
     """0 for "none", LEVEL for "zstd:LEVEL". Raises ValueError for anything else."""
     if compression == "none":
@@ -217,6 +225,10 @@ class DistanceMatrix:
         """Blocks along one side."""
         return -(-self.n // self.block_size)
 
+    def chunk_keys(self) -> list[str]:
+        """Keys below the array of every chunk that a finished matrix has."""
+        return chunk_keys(self.n_blocks, self.triangle)
+
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start..stop-1: (stop - start, n) float32, float64 when stored so; missing is NaN.
 
@@ -239,7 +251,7 @@ class DistanceMatrix:
         return stripe
 
     def block(self, i: int, j: int) -> np.ndarray:
-        """Block (i, j) without padding, as `rows` gives it; below an "upper" triangle its mirror."""
+        """Block (i, j) without padding, as in `rows`; below an "upper" triangle its mirror."""
         if self.triangle == "upper" and i > j:
             return self.block(j, i).T
         size = self.block_size

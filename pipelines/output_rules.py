@@ -1,0 +1,158 @@
+"""What may be at an output path before a run: looked at, compared, refused in one line."""
+
+import difflib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipelines.errors import UsageProblem
+from pipelines.run_lock import LOCK
+from storage.directory import TEMPORARY, Directory
+from storage.errors import KeyMissing
+from storage.folder import Folder, split_url
+
+ARRAY = "distances.zarr"
+WORK = ".work"
+WORK_RUN = ".work/run.json"
+OURS = {
+    ARRAY, WORK, LOCK, "run.json", "checksums.sha256", "ids.tsv", "log.jsonl", "report.html",
+    "performance.html",
+}  # fmt: skip
+
+
+def survey(folder: Folder) -> tuple[str, dict]:
+    """(state, run): what the folder holds, and its run.json or .work/run.json ({} for neither).
+
+    "new": nothing, or a lock alone   "unfinished", "complete": ours   "foreign": somebody else's
+    "deleted": an --overwrite of an object store was killed; the rest may go
+    """
+    names = [name for name in folder.names() if name != LOCK and not TEMPORARY.fullmatch(name)]
+    if "run.json" in names:
+        run = read_ours(folder, "run.json")
+        return ("complete", run) if run and run.get("status") == "complete" else ("foreign", {})
+    if WORK in names:
+        run = read_ours(folder, WORK_RUN)
+        if run:
+            return ("deleted" if run["status"] == "deleted" else "unfinished"), run
+        if names == [WORK] and not folder.list(WORK):
+            return "new", {}
+    return ("foreign" if names else "new"), {}
+
+
+def read_ours(folder: Folder, key: str) -> dict:
+    """The record at key when whorl wrote it, else {}."""
+    try:
+        run = json.loads(folder.get(key))
+    except (KeyMissing, ValueError):
+        return {}
+    ours = isinstance(run, dict) and run.get("program") == "whorl" and run.get("schema") == 1
+    return run if ours and "status" in run else {}
+
+
+def check_place(folder: Folder, inputs: Sequence[str]) -> None:
+    """Refuse a path that cannot become a folder of ours, or that entangles input and output."""
+    if not isinstance(folder, Directory):
+        return
+    path, url = folder.path, folder.url
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise UsageProblem(f"{url} is a file; the output is a folder.", remedy="Choose another -o.")
+    for given in inputs:
+        if given in ("", "-") or split_url(given)[0] != "file":
+            continue
+        real = os.path.realpath(os.path.expanduser(split_url(given)[1]))
+        if path == real or path.startswith(real + os.sep):
+            raise UsageProblem(f"the output {url} lies inside the input {given}.")
+        if real.startswith(path + os.sep):
+            raise UsageProblem(f"the input {given} lies inside the output {url}.")
+    parent = path
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise UsageProblem(f"{url} cannot be created: {parent} is a file.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageProblem(f"{url} cannot be written: no permission in {parent}.")
+
+
+def refuse_existing(
+    folder: Folder, state: str, earlier: dict, wanted: dict, resume: bool, overwrite: bool
+) -> None:
+    """Raise UsageProblem unless the run may go into the folder as it is."""
+    url = folder.url
+    if state == "foreign" or (overwrite and state in ("complete", "unfinished")):
+        refuse_foreign(folder, state, earlier)
+    elif state == "unfinished" and resume:
+        refuse_other_run(folder, earlier, wanted)
+    elif state == "unfinished":
+        raise UsageProblem(
+            f"{url} holds an unfinished run of {earlier.get('app')}.",
+            remedy="Go on with --resume, start anew with --overwrite, or use another folder.",
+        )
+    elif state == "complete":
+        raise UsageProblem(
+            f"{url} holds a complete run of {earlier.get('app')}.",
+            remedy="Use another folder or --overwrite.",
+        )
+
+
+def refuse_foreign(folder: Folder, state: str, run: dict) -> None:
+    """Raise UsageProblem naming files that whorl did not write: they are never deleted."""
+    known = OURS | {output["name"] for output in run.get("outputs", [])}
+    known = set() if state == "foreign" else known
+    others = [name for name in folder.names() if name not in known | {LOCK}]
+    others = [name for name in others if not TEMPORARY.fullmatch(name)]
+    if others:
+        more = ", ..." if len(others) > 3 else ""
+        raise UsageProblem(
+            f"{folder.url} holds files that are not ours: {', '.join(others[:3])}{more}.",
+            remedy="Use another folder, or move them.",
+        )
+
+
+def refuse_other_run(folder: Folder, earlier: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise UsageProblem naming the first thing in which two runs differ, with both values."""
+    differs = None
+    for key, text in (("app", "of {}, not {}"), ("version", "by whorl {}, not {}")):
+        if differs is None and earlier.get(key) != wanted[key]:
+            differs = text.format(earlier.get(key), wanted[key])
+    if differs is None:
+        differs = other_input(earlier.get("inputs", []), wanted["inputs"])
+    before, now = earlier.get("options", {}), wanted["options"]
+    for key in [*now, *(key for key in before if key not in now)]:
+        if differs is None and before.get(key) != now.get(key):
+            differs = f"with {key}={shown(before.get(key))}, not {shown(now.get(key))}"
+    if differs is not None:
+        raise UsageProblem(
+            f"{folder.url} holds a run {differs}.", remedy="Use another folder or --overwrite."
+        )
+
+
+def other_input(before: Sequence[Mapping], now: Sequence[Mapping]) -> str | None:
+    """How two lists of inputs differ in their bytes; None when they do not."""
+    if len(before) != len(now):
+        return f"of {len(before)} inputs, not {len(now)}"
+    for old, new in zip(before, now, strict=True):
+        old_hash, new_hash = str(old.get("sha256")), str(new.get("sha256"))
+        if old_hash != new_hash:
+            return f"of {old.get('path')} with sha256 {old_hash[:12]}..., not {new_hash[:12]}..."
+    return None
+
+
+def shown(value: Any) -> str:
+    """A value as a user would write it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def missing(folder: Folder) -> str:
+    """The line for a result folder that is not there, with the nearest name."""
+    if not isinstance(folder, Directory):
+        return f"{folder.url} holds nothing."
+    if os.path.isdir(folder.path):
+        return f"{folder.url} is an empty folder."
+    if os.path.exists(folder.path):
+        return f"{folder.url} is a file, not a result folder."
+    parent, name = os.path.split(folder.path)
+    names = os.listdir(parent) if os.path.isdir(parent) else []
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {os.path.join(os.path.dirname(folder.url), near[0])}?" if near else ""
+    return f"{folder.url} does not exist.{hint}"
