@@ -94,6 +94,11 @@ def typed_command(ctx: click.Context) -> list[str]:
     return [*root(ctx).command_path.split(), *given]
 
 
+def quoted(words: list[str]) -> str:
+    """Words as one line for a shell."""
+    return shlex.join(words)
+
+
 def resume_command(words: list[str]) -> str:
     """The command that goes on with an unfinished run, quoted for a shell."""
     kept = [word for word in words if word not in ("--overwrite", "--resume")]
