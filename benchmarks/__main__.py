@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     machine = harness.machine()
     harness.tell(
         f"{machine['cpu']} ({machine['cpu_target']}: {' '.join(machine['flags'])}), "
-        f"{machine['cores']} cores at {machine['clock_ghz']} GHz, load {machine['load_average']}"
+        f"{machine['cores']} cores at {machine['clock_ghz']} GHz, "
+        f"{machine['vector_gops']} G 16-bit operations per second and core, "
+        f"load {machine['load_average']}"
     )
     records = run_commands(given) if given.commands else run_sets(given)
     if given.json != "none":

@@ -24,10 +24,11 @@ import llvmlite.binding
 import numba
 import psutil
 
+from benchmarks import peak
+
 PACKAGES = ("numpy", "numba", "llvmlite", "parasail", "pyopal", "biopython", "scikit-bio", "dask")
 # The vector extensions that decide how many lanes a kernel has.
 FLAGS = ("sse4.1", "avx2", "avx512f", "avx512bw", "avx512vbmi", "avx512vnni", "neon", "sve")
-CLOCK_STEPS = 20_000_000
 
 
 @dataclass
@@ -108,29 +109,6 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(grid[0]), rule, *map(line, grid[1:])])
 
 
-def clock_ghz() -> float:
-    """The clock while one core is busy: a chain of multiply and xor, 4 cycles each.
-
-    Virtual machines hide the clock, and a shared core may run at half of it. The 4 cycles hold for
-    x86-64 since 2011 (multiply 3, xor 1); elsewhere take the figure as relative.
-    """
-
-    @numba.njit
-    def chain(steps: int) -> int:
-        value = 1
-        for step in range(steps):  # the step keeps the compiler from folding the chain
-            value = (value * 6364136223846793005) ^ step
-        return value
-
-    chain(10)
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        chain(CLOCK_STEPS)
-        best = min(best, time.perf_counter() - started)
-    return 4 * CLOCK_STEPS / best / 1e9
-
-
 def machine() -> dict:
     """The machine and the software as the JSON line keeps them."""
     features = llvmlite.binding.get_host_cpu_features()
@@ -146,7 +124,8 @@ def machine() -> dict:
         "cpu_target": llvmlite.binding.get_host_cpu_name(),
         "flags": [flag for flag in FLAGS if features.get(flag)],
         "numba_target": [numba.config.CPU_NAME, numba.config.CPU_FEATURES],
-        "clock_ghz": round(clock_ghz(), 2),
+        "clock_ghz": round(peak.clock_ghz(), 2),
+        "vector_gops": round(peak.vector_gops(), 1),
         "cores": psutil.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "load_average": [round(load, 2) for load in os.getloadavg()],
