@@ -1,0 +1,48 @@
+"""What rides on each worker: broadcast values, and functions to run before its first task.
+
+Dask sends a registered plugin to every worker, and to each one that joins before it takes tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+
+from pipelines.engine import broadcast
+
+_RESULTS: dict[str, Any] = {}  # of run_everywhere, by plugin name, until they are collected
+
+
+class HoldValue(WorkerPlugin):
+    """Carries a broadcast value; it is pickled once on the driver, unpickled once per worker."""
+
+    def __init__(self, key: str, value: Any):
+        self.name = key
+        self.value = value
+
+    def setup(self, worker: Worker) -> None:
+        broadcast.hold(self.name, self.value)
+
+    def teardown(self, worker: Worker) -> None:
+        broadcast.forget(self.name)
+
+
+class RunOnce(WorkerPlugin):
+    """Runs function(*args) in a thread, so that the worker's event loop stays awake meanwhile."""
+
+    def __init__(self, name: str, function: Callable[..., Any], args: tuple[Any, ...]):
+        self.name, self.function, self.args = name, function, args
+
+    async def setup(self, worker: Worker) -> None:
+        _RESULTS[self.name] = await asyncio.to_thread(self.function, *self.args)
+
+    def teardown(self, worker: Worker) -> None:
+        _RESULTS.pop(self.name, None)
+
+
+def take_result(name: str) -> tuple[Any, ...]:
+    """(result,) of a RunOnce on this worker; () where it joined too late to have one yet."""
+    return (_RESULTS.pop(name),) if name in _RESULTS else ()

@@ -1,0 +1,199 @@
+"""The executor on plain Dask tasks, one per block: works on every Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from distributed import Client, performance_report
+from distributed.comm import get_address_host
+
+from pipelines.engine import broadcast
+from pipelines.engine.attempt import Attempt
+from pipelines.engine.broadcast import Broadcast
+from pipelines.engine.contract import WorkerInfo, prefix_of
+from pipelines.engine.errors import EngineError
+from pipelines.engine.events import (
+    Event,
+    Listener,
+    MapEnded,
+    MapStarted,
+    WorkerJoined,
+    WorkerLost,
+)
+from pipelines.engine.plugins import HoldValue, RunOnce, take_result
+from pipelines.engine.retry import RETRIES
+from pipelines.engine.tree import reduce_pairwise
+from pipelines.engine.window import Window, shown_name
+
+
+class TasksEngine:
+    """Engine over a connected client. `end` closes what connect() opened beside it."""
+
+    name = "tasks"
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        reason: str = "asked for",
+        dashboard: str | None = None,
+        facts: dict[str, dict[str, Any]] | None = None,
+        end: Callable[[], None] = lambda: None,
+        listeners: Iterable[Listener] = (),
+    ):
+        self.client, self.reason, self.dashboard = client, reason, dashboard
+        self.cpu_warning: str | None = None
+        self._facts, self._end = facts or {}, end
+        self._listeners = tuple(listeners)
+        self._plugins: list[str] = []
+        self._happened: deque[tuple[float, dict[str, Any]]] = deque()
+        self._windows: list[Window] = []
+        self._closed = False
+        client.subscribe_topic("all", self._happened.append)
+        self._known = self._ask_workers()
+
+    # What it is
+
+    @property
+    def workers(self) -> list[WorkerInfo]:
+        self._known = self._ask_workers()
+        return sorted(self._known.values(), key=lambda worker: worker.name)
+
+    @property
+    def slots(self) -> int:
+        return max(1, sum(worker.nthreads for worker in self._known.values()))
+
+    def _ask_workers(self) -> dict[str, WorkerInfo]:
+        """Address -> worker, from the scheduler."""
+        info = self.client.scheduler_info(n_workers=-1)["workers"]
+        return {address: self._worker(address, state) for address, state in info.items()}
+
+    def _worker(self, address: str, state: dict[str, Any]) -> WorkerInfo:
+        facts = self._facts.get(address) or self._facts.get("") or {}
+        return WorkerInfo(
+            name=shown_name(state["name"]),
+            address=address,
+            host=get_address_host(address),
+            nthreads=state["nthreads"],
+            memory_limit_bytes=state["memory_limit"] or 0,
+            versions=facts.get("versions", {}),
+            cpu=facts.get("cpu", ""),
+        )
+
+    # What it does
+
+    def run_everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        plugin = RunOnce(f"run-{uuid.uuid4().hex}", function, args)
+        self._register(plugin)
+        answers = self.client.run(take_result, plugin.name)
+        names = {address: worker.name for address, worker in self._ask_workers().items()}
+        return {
+            names.get(address, address): answer[0] for address, answer in answers.items() if answer
+        }
+
+    def broadcast(self, value: Any) -> Broadcast:
+        handle = Broadcast(f"broadcast-{uuid.uuid4().hex}")
+        self._register(HoldValue(handle.key, value))
+        broadcast.hold(handle.key, value)
+        return handle
+
+    def _register(self, plugin: HoldValue | RunOnce) -> None:
+        self._plugins.append(plugin.name)
+        for attempts_left in (2, 1, 0):
+            try:
+                self.client.register_plugin(plugin, name=plugin.name)
+                return
+            except OSError as error:  # a worker died meanwhile; those that live keep the plugin
+                if not attempts_left:
+                    raise EngineError(f"the workers could not be reached: {error}") from error
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        items: Iterable[Any],
+        *args: Any,
+        key: Callable[[Any], str],
+        retries: int = RETRIES,
+        window: int | None = None,
+    ) -> Iterator[tuple[Any, Any]]:
+        items = list(items)
+        prefix = prefix_of(key(items[0])) if items else ""
+        self._tell(MapStarted(prefix, len(items)))
+        tasks = Window(
+            self.client,
+            lambda item: Attempt(function, item, args),
+            key,
+            retries,
+            lambda: window or 3 * self.slots + 2,
+            self._tell,
+            self._look,
+        )
+        self._windows.append(tasks)
+        try:
+            yield from tasks.results(items)
+        finally:
+            self._windows.remove(tasks)
+            self._look()
+            self._tell(MapEnded(prefix))
+
+    def reduce(self, merge: Callable[[Any, Any], Any], parts: Iterable[Any]) -> Any:
+        return reduce_pairwise(merge, parts)
+
+    @contextlib.contextmanager
+    def performance_report(self, path: str) -> Iterator[None]:
+        with self.client.as_current():
+            report = performance_report(filename=path, mode="inline")
+            report.__enter__()
+            yield  # after an exception there is no report: nobody waits for one then
+            report.__exit__(None, None, None)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with contextlib.suppress(Exception):
+                self.client.unsubscribe_topic("all")
+            for name in self._plugins:
+                broadcast.forget(name)
+                with contextlib.suppress(Exception):
+                    self.client.unregister_worker_plugin(name)
+        finally:
+            self._end()
+
+    def __enter__(self) -> TasksEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # What it tells
+
+    def _look(self) -> None:
+        """Tell what happened to workers. Dask's messages come in another thread, listeners hear
+        of them here, in the thread that runs the engine."""
+        while self._happened:
+            at, message = self._happened.popleft()
+            action, address = message.get("action"), message.get("worker")
+            if action == "remove-worker":
+                self._lost(address, at, message)
+            elif action == "add-worker":
+                self._known = self._known | self._ask_workers()
+                if address in self._known:
+                    self._tell(WorkerJoined(self._known[address].name, at))
+
+    def _lost(self, address: Any, at: float, message: dict[str, Any]) -> None:
+        worker = self._known.pop(address, None)
+        name = worker.name if worker else str(address)
+        self._tell(WorkerLost(name, at))
+        if not message.get("expected"):
+            for window in self._windows:
+                window.worker_lost(name, set(message.get("processing-tasks", ())))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
