@@ -258,8 +258,10 @@ def read_run(url: str, *, unfinished: bool = False, **storage_options: Any) -> d
         raise DamagedResult(
             f"{url} is unfinished.", remedy="Run the command that made it again, with --resume."
         )
-    if state == "new" and not folder.names():
+    if state == "new":
         raise UsageProblem(output_rules.missing(folder))
+    if CHECKSUMS in folder.names():
+        raise DamagedResult(f"{url} is damaged: run.json is missing or cannot be read.")
     raise UsageProblem(f"{url} is not a result folder of whorl: it holds no run.json of ours.")
 
 

@@ -208,7 +208,7 @@ def raise_for(error: OSError, path: str) -> NoReturn:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise NoSpace(
             f"{path}: the disk is full.",
-            remedy="Free some space, then go on with --resume.",
+            remedy="Free some space and try again; a run goes on with --resume.",
         ) from error
     reason = error.strerror or str(error)
     raise StorageError(f"{path}: {reason}.") from error

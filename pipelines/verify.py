@@ -1,0 +1,186 @@
+"""Is a result what was written? Bytes against checksums, then the matrix against itself."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from pipelines.checksums import CHECKSUMS, read_checksums
+from pipelines.errors import DamagedResult
+from pipelines.formats.distances import DistanceMatrix, read_ids
+from pipelines.output_rules import ARRAY
+from pipelines.results import read_run
+from storage.errors import KeyMissing
+from storage.folder import Folder, open_folder
+
+SHOWN = 5
+READ_AT_ONCE = 16
+
+
+@dataclass
+class Verification:
+    """What was looked at; `problems` is empty for a sound result.
+
+    extra: files at the top of the folder that the result does not know (no damage)
+    missing_pairs: unordered pairs without a distance    matrix_checked: False when it was damaged
+    """
+
+    url: str
+    files: int = 0
+    nbytes: int = 0
+    n: int | None = None
+    missing_pairs: int | None = None
+    matrix_checked: bool = False
+    seconds: float = 0.0
+    extra: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        """For --json."""
+        return asdict(self)
+
+
+def verify(url: str, **storage_options) -> Verification:
+    """Check every file's sha256, then shape, dtype, symmetry, diagonal and values of the matrix.
+
+    Raises DamagedResult with the first problems; its `verification` holds all of them.
+    """
+    began = time.monotonic()
+    found = Verification(url)
+    run = read_run(url, **storage_options)
+    folder = open_folder(url, **storage_options)
+    hashes = read_checksums(folder)
+    check_bytes(folder, hashes, found)
+    if not any(problem.startswith(ARRAY) for problem in found.problems) and any(
+        name.startswith(f"{ARRAY}/") for name in hashes
+    ):
+        check_matrix(folder, run, found)
+    found.seconds = time.monotonic() - began
+    if found.problems:
+        raise damaged(found)
+    return found
+
+
+def damaged(found: Verification) -> DamagedResult:
+    """The error that tells the first problems in one line."""
+    first = "; ".join(found.problems[:SHOWN])
+    more = len(found.problems) - SHOWN
+    error = DamagedResult(
+        f"{found.url} is damaged: {first}{f'; and {more:,} more' if more > 0 else ''}.",
+        remedy="Copy the folder again, or run the command that made it with --overwrite.",
+    )
+    error.verification = found
+    return error
+
+
+def check_bytes(folder: Folder, hashes: dict[str, str], found: Verification) -> None:
+    """Compare each listed file with its checksum; name missing, damaged and extra files."""
+    names = sorted(hashes)
+    for start in range(0, len(names), READ_AT_ONCE):
+        group = names[start : start + READ_AT_ONCE]
+        contents = folder.get_many(group)
+        for name in group:
+            if name not in contents:
+                found.problems.append(f"{name} is missing")
+                continue
+            found.files += 1
+            found.nbytes += len(contents[name])
+            if hashlib.sha256(contents[name]).hexdigest() != hashes[name]:
+                found.problems.append(f"{name} is not as it was written (sha256 differs)")
+    if "run.json" not in hashes:
+        found.problems.append(f"{CHECKSUMS} does not list run.json")
+    listed_at_top = {name.partition("/")[0] for name in hashes}
+    found.extra = sorted(
+        name
+        for name in folder.names()
+        if name not in listed_at_top and name != CHECKSUMS and not name.startswith(".")
+    )
+    for name in folder.list(ARRAY):
+        if name not in hashes:
+            found.problems.append(f"{name} does not belong to the array")
+
+
+def check_matrix(folder: Folder, run: dict, found: Verification) -> None:
+    """Add what is wrong with the stored matrix; it is read once, in pairs of mirrored blocks."""
+    try:
+        ids = read_ids(folder) if folder.exists("ids.tsv") else None
+        matrix = DistanceMatrix(folder, ARRAY, ids)
+        check_description(matrix, run, found)
+        found.n = matrix.n
+        found.missing_pairs = check_values(matrix, found)
+    except (DamagedResult, KeyMissing) as error:
+        found.problems.append(str(error).rstrip("."))
+        return
+    found.matrix_checked = True
+    counted = run.get("missing_pairs")
+    if counted is not None and counted != found.missing_pairs:
+        found.problems.append(
+            f"{found.missing_pairs:,} pairs are missing, run.json says {counted:,}"
+        )
+
+
+def check_description(matrix: DistanceMatrix, run: dict, found: Verification) -> None:
+    """Shape and dtype as run.json has them, and the chunks that the triangle asks for."""
+    output = next((one for one in run.get("outputs", []) if one["name"] == ARRAY), {})
+    shape, dtype = [matrix.n, matrix.n], str(matrix.dtype)
+    if (output.get("shape"), output.get("dtype")) != (shape, dtype):
+        found.problems.append(
+            f"{ARRAY} is {dtype} {shape}, run.json says {output.get('dtype')} {output.get('shape')}"
+        )
+
+
+def check_values(matrix: DistanceMatrix, found: Verification) -> int:
+    """Symmetry, diagonal, finiteness, range; returns the number of missing pairs."""
+    limits = matrix.attributes.get("distance_range")
+    zero_diagonal = matrix.attributes.get("kind", "distance") != "score"
+    missing = 0
+    for i, j, block in upper_blocks(matrix):
+        where = f"{ARRAY} block ({i}, {j})"
+        if i == j or matrix.triangle == "full":
+            mirror = block.T if i == j else matrix.block(j, i).T
+            found.problems += asymmetries(where, matrix.block_size, i, j, block, mirror)
+        if i == j and zero_diagonal and not (np.diagonal(block) == 0).all():
+            found.problems.append(f"{where} has a diagonal that is not 0")
+        lost = np.isnan(block)
+        missing += int(np.triu(lost, 1).sum() if i == j else lost.sum())
+        found.problems += outliers(where, block[~lost], limits)
+    return missing
+
+
+def asymmetries(
+    where: str, size: int, i: int, j: int, block: np.ndarray, mirror: np.ndarray
+) -> list[str]:
+    """What to say where a block and its mirror differ; nothing when they do not."""
+    unequal = (block != mirror) & ~(np.isnan(block) & np.isnan(mirror))
+    if not unequal.any():
+        return []
+    row, column = np.argwhere(unequal)[0]
+    return [
+        f"{where} is not symmetric in {int(unequal.sum()):,} places, first "
+        f"d[{i * size + row},{j * size + column}] = {block[row, column]:.6g}, "
+        f"its mirror {mirror[row, column]:.6g}"
+    ]
+
+
+def outliers(where: str, values: np.ndarray, limits: list | None) -> list[str]:
+    """What to say of infinite values and of those outside limits ([low, high] or None)."""
+    if not values.size:
+        return []
+    if np.isinf(values).any():
+        return [f"{where} holds infinite values"]
+    low, high = limits or (-np.inf, np.inf)
+    if values.min() >= low and values.max() <= high:
+        return []
+    span = f"{values.min():.6g} to {values.max():.6g}"
+    return [f"{where} holds values from {span}, outside [{low:g}, {high:g}]"]
+
+
+def upper_blocks(matrix: DistanceMatrix) -> Iterator[tuple[int, int, np.ndarray]]:
+    """(i, j, block) of the upper triangle of blocks."""
+    for i in range(matrix.n_blocks):
+        for j in range(i, matrix.n_blocks):
+            yield i, j, matrix.block(i, j)
