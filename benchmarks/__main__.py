@@ -1,7 +1,8 @@
-"""python -m benchmarks swg: measure, show a table, append one JSON line with the machine."""
+"""python -m benchmarks swg: measure, show a table, append one JSON line per set."""
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import commands, harness, swg
@@ -48,15 +49,17 @@ def main(arguments: list[str] | None = None) -> int:
         f"{machine['vector_gops']} G 16-bit operations per second and core, "
         f"load {machine['load_average']}"
     )
-    records = run_commands(given) if given.commands else run_sets(given)
-    if given.json != "none":
-        line = {"machine": machine, "arguments": vars(given), "records": records}
-        harness.append(Path(given.json), line)
-    return 0 if all(record.get("verified", {}).get("correct", True) for record in records) else 1
+    correct = True
+    for records in run_commands(given) if given.commands else run_sets(given):
+        if given.json != "none":  # at once: a long measurement that is interrupted keeps its sets
+            line = {"machine": machine, "arguments": vars(given), "records": records}
+            harness.append(Path(given.json), line)
+        correct &= all(record.get("verified", {}).get("correct", True) for record in records)
+    return 0 if correct else 1
 
 
-def run_sets(given: argparse.Namespace) -> list[dict]:
-    """Kernel against libraries, set by set."""
+def run_sets(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """Kernel against libraries: the records of one set after the other."""
     setting = swg.Setting(
         tuple(given.threads),
         given.trials or 5,
@@ -65,17 +68,15 @@ def run_sets(given: argparse.Namespace) -> list[dict]:
         given.toy,
     )
     names = list(RECIPES) if given.name == "all" else [given.name]
-    records = []
     for name in names:
-        records += swg.run(sequence_set(name, given.n, given.toy), setting)
-    return records
+        yield swg.run(sequence_set(name, given.n, given.toy), setting)
 
 
-def run_commands(given: argparse.Namespace) -> list[dict]:
-    """Whole command against whole command."""
-    names = given.case or list(commands.CASES)
+def run_commands(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """Whole command against whole command: the record of one case after the other."""
     threads = max(given.threads)
-    return [commands.run(name, threads, given.trials, given.n, given.toy) for name in names]
+    for name in given.case or list(commands.CASES):
+        yield [commands.run(name, threads, given.trials, given.n, given.toy)]
 
 
 if __name__ == "__main__":

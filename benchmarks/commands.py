@@ -64,7 +64,7 @@ def run(name: str, threads: int, trials: int | None, n: int | None, toy: bool) -
     lengths = np.array([len(sequence) for sequence in sequences])
     tools = [TOOLS[tool] for tool in case.tools if shutil.which(TOOLS[tool].program)]
     absent = [tool for tool in case.tools if not shutil.which(TOOLS[tool].program)]
-    stolen = harness.stolen_share()
+    watch = harness.Watch()
     timings = {tool.name: Timing() for tool in tools}
     with tempfile.TemporaryDirectory(prefix="whorl-benchmark-") as scratch:
         fasta, small = Path(scratch) / "sequences.fasta", Path(scratch) / "warm-up.fasta"
@@ -76,10 +76,12 @@ def run(name: str, threads: int, trials: int | None, n: int | None, toy: bool) -
         for _ in range(trials or case.trials):
             for tool in tools:
                 tables[tool.name] = _timed(tool, fasta, scratch, threads, timings, lengths)
+    shares = watch.shares()
     checks = check_tables(tables, len(sequences))
     heading = f"{name}: {len(lengths)} records, mean length {lengths.mean():.0f}"
     _show(f"{heading}, {threads} threads", timings, checks, absent)
-    return {
+    tell(harness.disturbance(shares))
+    return shares | {
         "benchmark": "swg commands",
         "case": name,
         "n": len(sequences),
@@ -91,7 +93,6 @@ def run(name: str, threads: int, trials: int | None, n: int | None, toy: bool) -
         "timings": {key: vars(timing) for key, timing in timings.items()},
         "ratios": {tool.name: _ratios(timings, tool.name) for tool in tools},
         "checks": checks,
-        "stolen_share": stolen(),
         "verified": {"correct": _ours_is_right(checks.get(OURS), len(sequences))},
     }
 

@@ -6,6 +6,7 @@ runs that lie minutes apart. The first call of each contender (compilation, page
 trial. Results are verified after the clock has stopped.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -136,20 +137,28 @@ def machine() -> dict:
     }
 
 
-def stolen_share() -> Callable[[], float | None]:
-    """Start watching; the returned function tells which share of the machine's time the host took.
+class Watch:
+    """How much of the machine others had since the watch was made: no verdict without it."""
 
-    None where the system does not count it.
-    """
-    start = psutil.cpu_times()
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.busy_s, self.own_s, self.stolen_s = _cpu_seconds()
 
-    def share() -> float | None:
-        now = psutil.cpu_times()
-        if not hasattr(now, "steal"):
-            return None
-        return (now.steal - start.steal) / max(sum(now) - sum(start), 1e-9)
+    def shares(self) -> dict[str, float]:
+        """Shares of all cores: taken by other processes, and by other machines of the host."""
+        busy_s, own_s, stolen_s = _cpu_seconds()
+        cores_s = (time.perf_counter() - self.started) * psutil.cpu_count()
+        others_s = (busy_s - self.busy_s) - (own_s - self.own_s)
+        return {
+            "others_share": round(max(others_s, 0.0) / cores_s, 3),
+            "stolen_share": round((stolen_s - self.stolen_s) / cores_s, 3),
+        }
 
-    return share
+
+def disturbance(shares: dict[str, float]) -> str:
+    """The shares of a Watch as a line under a table."""
+    others, stolen = shares["others_share"], shares["stolen_share"]
+    return f"meanwhile others had {others:.0%} of the cores, other machines {stolen:.0%}"
 
 
 def append(path: Path, record: dict) -> None:
@@ -162,6 +171,17 @@ def append(path: Path, record: dict) -> None:
 def tell(text: str = "") -> None:
     """A line for the person who watches."""
     click.echo(text)
+
+
+def _cpu_seconds() -> tuple[float, float, float]:
+    """CPU seconds so far: of the whole machine, of this process and its children, stolen."""
+    every, own = psutil.cpu_times(), psutil.Process()
+    own_s = sum(own.cpu_times()[:4])  # user, system, and both of the children that have ended
+    for child in own.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended in between
+            own_s += sum(child.cpu_times()[:2])
+    busy_s = every.user + every.system + getattr(every, "nice", 0.0)
+    return busy_s, own_s, getattr(every, "steal", 0.0)
 
 
 def _cpu_model() -> str:

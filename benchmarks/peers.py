@@ -5,8 +5,8 @@ a query against all later sequences (or every m-th of them), chosen before anyth
 can be prepared once is prepared off the clock: bytes, databases, aligners. Profiles belong to a
 query and are made once per query, on the clock.
 
-With more than one thread the Python packages get one process each, which suits them better than
-threads (their calls are too short to leave the interpreter's lock alone).
+With more than one thread each peer gets what is faster for it: pyopal and compiled loops threads,
+the others, whose calls are too short to leave the interpreter's lock alone, processes.
 """
 
 import ctypes
@@ -146,8 +146,9 @@ def parasail_compiled(function: str, data: SequenceSet) -> Callable[[list[Job]],
         answers = np.empty((sum(len(job.targets) for job in jobs), 3), np.int64)
         done = 0
         for job in jobs:
-            loop(job.row, np.array(job.targets), answers[done : done + len(job.targets)])
-            done += len(job.targets)
+            targets = np.arange(job.targets.start, job.targets.stop, job.targets.step)
+            loop(job.row, targets, answers[done : done + targets.size])
+            done += targets.size
         return answers
 
     run.keep_alive = letters  # the loop knows its address only
@@ -272,8 +273,8 @@ PEERS = {
         Peer("parasail striped_sat, C loop", "score", _C, (STRIPED + "sat",), threads=True),
         Peer("parasail stats_striped_16", IDENTITY, _PYTHON, (STATS,)),
         Peer("parasail stats_striped_16, C loop", IDENTITY, _C, (STATS,), threads=True),
-        Peer("pyopal simple", "score", pyopal_score, ("simple",)),
-        Peer("pyopal buckets", "score", pyopal_score, ("buckets",)),
+        Peer("pyopal simple", "score", pyopal_score, ("simple",), threads=True),
+        Peer("pyopal buckets", "score", pyopal_score, ("buckets",), threads=True),
         Peer("Biopython score", "score", biopython, ("score",), slow=True),
         Peer("Biopython counts", IDENTITY, biopython, ("counts",), slow=True),
         Peer("scikit-bio pair_align", "score, alignment", scikit_bio, slow=True),

@@ -6,7 +6,7 @@ or for padding.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,7 @@ def run(data: SequenceSet, setting: Setting) -> list[dict]:
 def _run_threads(data: SequenceSet, setting: Setting, threads: int) -> dict:
     names = sorted({name for distance in setting.distances for name in setting.peers_of(distance)})
     parts = {name: _sample(data, name, threads, setting.toy) for name in names}
-    stolen = harness.stolen_share()
+    watch = harness.Watch()
     timed, comparisons, rows, best = [], [], [], []
     with peers.Crew(data, names, threads) as crew:
         for distance in setting.distances:
@@ -99,17 +99,19 @@ def _run_threads(data: SequenceSet, setting: Setting, threads: int) -> dict:
             comparisons += [harness.comparison(group[0], other) for other in group[1:]]
             rows += _rows(group)
             best += _best(group)
+    shares = watch.shares()
     verified = verify(data, timed, parts, 100 if setting.toy else ORACLE_PAIRS)
     tell(f"\n{data.name}, {threads} thread{'s' if threads > 1 else ''}")
     tell(harness.table(HEADING, rows))
-    for line in best + verified["lines"]:
+    for line in [*best, *verified["lines"], harness.disturbance(shares)]:
         tell(line)
-    return _record(data, setting, timed, comparisons, stolen, threads=threads, verified=verified)
+    record = _record(data, setting, timed, comparisons)
+    return record | shares | {"threads": threads, "verified": verified}
 
 
 def _run_scaling(data: SequenceSet, setting: Setting) -> dict:
     """Our own second, third ... thread: the numbers of threads in turn."""
-    stolen = harness.stolen_share()
+    watch = harness.Watch()
     timed, comparisons, rows = [], [], []
     for distance in setting.distances:
         group = [ours(data, distance, threads) for threads in sorted(setting.threads)]
@@ -120,18 +122,15 @@ def _run_scaling(data: SequenceSet, setting: Setting) -> dict:
             values = harness.ratios(more, group[0])
             low, middle, high = min(values), statistics.median(values), max(values)
             rows.append((more.name, f"{middle:.2f} times one thread", f"{low:.2f}", f"{high:.2f}"))
+    shares = watch.shares()
     tell(f"\n{data.name}, threads")
     tell(harness.table(("ours", "speed-up", "lowest", "highest"), rows))
-    return _record(data, setting, timed, comparisons, stolen, threads="scaling")
+    tell(harness.disturbance(shares))
+    return _record(data, setting, timed, comparisons) | shares | {"threads": "scaling"}
 
 
 def _record(
-    data: SequenceSet,
-    setting: Setting,
-    timed: Sequence[Contender],
-    comparisons: list[dict],
-    stolen: Callable[[], float | None],
-    **more: object,
+    data: SequenceSet, setting: Setting, timed: Sequence[Contender], comparisons: list[dict]
 ) -> dict:
     return {
         "benchmark": "swg",
@@ -144,8 +143,6 @@ def _record(
         "trials": setting.trials,
         "contenders": [contender.record() for contender in timed],
         "comparisons": comparisons,
-        "stolen_share": stolen(),
-        **more,
     }
 
 

@@ -120,7 +120,7 @@ TOOLS = {
         ),
         Tool(
             "DIAMOND --swipe",
-            "local, composition-corrected, both directions, table",
+            "local, composition-corrected, a gap of k costs 11 + k, both directions, table",
             "diamond",
             ("diamond", "version"),
             diamond_steps,
