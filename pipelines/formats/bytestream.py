@@ -13,12 +13,14 @@ import lzma
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import IO, Any
 
 from pipelines.errors import InputProblem, UsageProblem
+from storage.errors import StorageError
+from storage.folder import open_folder
 
 BLOCK = 4 * 2**20  # bytes of text per block: enough for whole-array passes, and the cache holds it
 _STORED_BLOCK = 2**18  # compressed bytes per read, which may hold a thousand times as much text
@@ -54,6 +56,11 @@ class ByteStream:
 
     def blocks(self) -> Iterator[bytes]:
         """The decompressed bytes in blocks of about BLOCK, read one block ahead in a thread."""
+        blocks = self._read_ahead()
+        self._close.callback(blocks.close)  # before the file is closed under the thread
+        return blocks
+
+    def _read_ahead(self) -> Generator[bytes, None, None]:
         blocks = _gather(self._text())
         if self.url == "-":  # Ctrl-C could not stop a thread that waits for a pipe
             yield from blocks
@@ -75,7 +82,11 @@ class ByteStream:
             yield from self._members(first)
 
     def _stored(self, size: int) -> bytes:
-        data = self._file.read(size)
+        try:
+            data = self._file.read(size)
+        except Exception as error:  # each remote library has its own
+            text = f"{self.name}: reading stopped after {self.nbytes:,} bytes: {error}."
+            raise StorageError(text, remedy="Try again, or copy the file here first.") from error
         self.nbytes += len(data)
         self._hash.update(data)
         if self._keep is not None and data:
@@ -176,15 +187,19 @@ def _open_remote(url: str) -> Any:
 
     try:
         return fsspec.open(url, "rb").open()
-    except (ValueError, ImportError) as error:
-        raise UsageProblem(f"{url} cannot be opened: {error}.") from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:
+        parent, name = os.path.split(url)
+        open_folder(parent).exists(name)  # says it better: no credentials, no library, no bucket
+        raise StorageError(f"{url} cannot be opened: {error}.") from error
 
 
 def _nearest(path: str) -> str:
     folder, name = os.path.split(path)
     try:
-        names = os.listdir(folder or ".")
-    except OSError:
+        names = open_folder(folder or ".").names()
+    except StorageError:
         names = []
     near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.6)
     if near:
@@ -194,7 +209,7 @@ def _nearest(path: str) -> str:
 
 def _inside(path: str) -> str:
     endings = (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn")
-    for name in sorted(os.listdir(path)):
+    for name in open_folder(path).names():
         stem, last = os.path.splitext(name)
         if (stem if last in (".gz", ".bz2", ".xz", ".zst") else name).endswith(endings):
             return f"Give one file, for example {os.path.join(path, name)}."

@@ -128,7 +128,7 @@ def read_fasta(
     ids            'first', 'full' or 'number'
     on_bad_record  'skip' drops records without letters or with foreign letters
     gaps           'remove' drops "-" and "."
-    keep           called with the bytes as stored, piece by piece, while they are read
+    keep           called with the bytes as stored, piece by piece, by the thread that reads
     Raises InputProblem for wrong content and UsageProblem for a missing file or an unknown option.
     """
     _one_of("alphabet", alphabet, ("auto", "dna", "rna", "protein"))
@@ -292,7 +292,7 @@ def _judge(content: _Content, alphabet: str) -> None:
         alphabet, mixture, warnings = checks.choose_alphabet(
             parsed, content.letters, content.offsets
         )
-        content.warnings.extend(f"{content.name}: {text}" for text in warnings)
+        content.warnings.extend(warnings)
     content.alphabet = alphabet
     highest = checks.encode_in_place(content.letters, content.offsets, alphabet)
     strange = highest == FOREIGN
@@ -336,7 +336,7 @@ def _records(content: _Content, chosen: np.ndarray) -> Records:
         ids, descriptions = [ids[k] for k in at], [descriptions[k] for k in at]
         codes, lengths, lines = codes[np.repeat(chosen, lengths)], lengths[at], lines[at]
         left_out = f"{checks.plural(n - kept, 'record')} with foreign letters or none left out"
-        content.warnings.append(f"{content.name}: {left_out}")
+        content.warnings.append(left_out)
     offsets = np.zeros(kept + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return Records(
