@@ -1,0 +1,11 @@
+"""The report: one HTML file that opens offline, in any browser, in ten years.
+
+page        the general page: headline, warnings, sections, provenance; any application builds one
+figures     numbers -> pictures: plotly graphs, each with a still picture for want of scripts
+swg         the sections of an all-pairs run
+"""
+
+from pipelines.report.page import build
+from pipelines.report.swg import swg_report
+
+__all__ = ["build", "swg_report"]

@@ -1,0 +1,151 @@
+"""Histograms of lengths and of distances: where to cut, what to mark, what to say."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from pipelines.report import wording
+from pipelines.report.figures import bars
+from pipelines.report.parts import Figure, Table
+
+LENGTH_BINS = 60
+DISTANCE_BINS = 100
+
+
+def length_histogram(lengths: np.ndarray, unit: str = "letters") -> Figure | None:
+    """lengths (n,) int. Even bins; growing ones where the longest is over 20 x the shortest."""
+    if not len(lengths):
+        return None
+    low, high, middle = int(lengths.min()), int(lengths.max()), float(np.median(lengths))
+    wide = high > 20 * max(low, 1)
+    edges = _growing_edges(max(low, 1), high) if wide else _even_edges(low, high)
+    counts = np.histogram(np.maximum(lengths, 1) if wide else lengths, edges)[0]
+    place = np.log10(edges) if wide else edges
+    tips = [
+        f"{_span(edges[b], edges[b + 1])} {unit}\n{wording.count(c)} records "
+        f"({wording.share(c, len(lengths))})"
+        for b, c in enumerate(counts.tolist())
+    ]
+    summary = (
+        f"{wording.count(low)} to {wording.count(high)} {unit}, median {middle:,.0f}."
+        if high > low
+        else f"Every record has {wording.count(low)} {unit}."
+    )
+    return bars(
+        "lengths",
+        "Sequence lengths",
+        place[:-1],
+        np.diff(place),
+        counts,
+        summary=summary,
+        tips=tips,
+        x_title=f"{unit}, on a logarithmic scale" if wide else unit,
+        ticks=_decades(edges) if wide else _even_ticks(float(edges[0]), float(edges[-1])),
+        lines=[(float(np.log10(max(middle, 1)) if wide else middle), f"median {middle:,.0f}")],
+    )
+
+
+def _even_edges(low: int, high: int) -> np.ndarray:
+    """Bounds between whole lengths, so that every bin holds equally many of them."""
+    step = max(1, -(-(high - low + 1) // LENGTH_BINS))
+    return np.arange(low, high + step + 1, step, dtype=float) - 0.5
+
+
+def _growing_edges(low: int, high: int) -> np.ndarray:
+    """Bounds between whole lengths that grow by one factor, as far as whole lengths allow."""
+    edges = np.unique(np.geomspace(low, high + 1, LENGTH_BINS).round())
+    edges[0], edges[-1] = low, high + 1
+    return edges - 0.5
+
+
+def _span(left: float, right: float) -> str:
+    """Whole lengths between two bounds."""
+    first, last = int(np.ceil(left)), int(np.ceil(right)) - 1
+    return (
+        wording.count(first)
+        if first >= last
+        else f"{wording.count(first)} to {wording.count(last)}"
+    )
+
+
+def _decades(edges: np.ndarray) -> tuple[list[float], list[str]]:
+    steps = [m * 10**e for e in range(13) for m in (1, 2, 5)]
+    steps = [step for step in steps if edges[0] <= step <= edges[-1]]
+    return [float(np.log10(step)) for step in steps], [wording.large(step) for step in steps]
+
+
+def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    raw = (high - low) / 7 or 1.0
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = float(next(m * power for m in (1, 2, 5, 10) if m * power >= raw))
+    at = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    digits = max(0, -int(np.floor(np.log10(step))))
+    return at.tolist(), [f"{value:,.{digits}f}" for value in at.tolist()]
+
+
+def distance_histogram(
+    values: np.ndarray,
+    *,
+    unit: str = "distance",
+    summary: str = "",
+    exact: Sequence[float] = (0.0, 1.0),
+) -> Figure | None:
+    """values (m,) float, finite. Values in `exact` get a bar of their own at the sides: equal
+    sequences, or unrelated ones, would otherwise hide everything between."""
+    if not len(values):
+        return None
+    low, high = _range(values)
+    inner = values[~np.isin(values, exact)] if len(exact) else values
+    counts, edges = np.histogram(inner, DISTANCE_BINS, (low, high))
+    left, width = edges[:-1], np.diff(edges)
+    tips = [f"{unit} {a:.3g} to {b:.3g}" for a, b in pairwise(edges)]
+    at, texts = _even_ticks(low, high)
+    marked = []
+    for value in exact:
+        if not low <= value <= high:
+            continue
+        side = low - 0.035 * (high - low) if value == low else high + 0.015 * (high - low)
+        if value not in (low, high):
+            continue
+        left, width = np.append(left, side), np.append(width, 0.02 * (high - low))
+        counts = np.append(counts, int((values == value).sum()))
+        tips.append(f"{unit} exactly {value:g}")
+        marked.append(len(left) - 1)
+        kept = [(a, t) for a, t in zip(at, texts, strict=True) if a != value]
+        at = [a for a, _ in kept] + [side + 0.01 * (high - low)]
+        texts = [t for _, t in kept] + [f"= {value:g}"]
+    tips = [
+        f"{tip}\n{wording.count(c)} pairs ({wording.share(c, len(values))})"
+        for tip, c in zip(tips, counts.tolist(), strict=True)
+    ]
+    middle = float(np.median(values))
+    return bars(
+        "distances",
+        f"Distribution of the {unit}s",
+        left,
+        width,
+        counts,
+        summary=summary,
+        tips=tips,
+        x_title=unit,
+        ticks=(at, texts),
+        y_title="pairs",
+        marked=marked,
+        lines=[(middle, f"median {middle:.3g}")],
+    )
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """[0, 1] for a bounded distance, else from 0 (or the smallest) to the largest."""
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    return low, max(high, 1.0) if high <= 1 else high
+
+
+def quantile_table(values: np.ndarray, unit: str = "distance") -> Table:
+    """The distribution for those who want numbers, or have no JavaScript."""
+    parts = (0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1)
+    names = ("smallest", "1 %", "5 %", "25 %", "median", "75 %", "95 %", "99 %", "largest")
+    found = np.quantile(values, parts) if len(values) else []
+    rows = [(name, f"{value:.4g}") for name, value in zip(names, found, strict=False)]
+    return Table(("quantile", unit), rows, numeric=(1,), folded="In numbers")

@@ -1,0 +1,138 @@
+"use strict";
+/* Draws the figures over their still pictures. Without this script the page stays readable.
+
+   drawings: { name: { graph: plotly figure, tips, square } }
+   A text that starts with "--" is a colour of page.css and follows light and dark.
+   tips of a map:    { cells: [name of each row], unit, digits }     value at the pointer
+   tips of marks:    { texts: [[text of each mark] of each trace] } */
+(() => {
+  const block = document.getElementById("drawings");
+  const drawings = block ? JSON.parse(block.textContent) : {};
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let printing = false;
+
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const isDark = () => dark.matches && !printing;
+
+  /* A copy of a graph with the colours of the page as it is now. */
+  function coloured(value) {
+    if (typeof value === "string") return value.startsWith("--") ? style(value) : value;
+    if (Array.isArray(value)) return value.map(coloured);
+    if (value === null || typeof value !== "object") return value;
+    const copy = {};
+    for (const key of Object.keys(value)) copy[key] = coloured(value[key]);
+    /* near is always what stands out from the page: dark on light, light on dark */
+    if (copy.meta === "distance-map") copy.reversescale = isDark();
+    return copy;
+  }
+
+  function layout(figure, drawing) {
+    const own = coloured(drawing.graph.layout);
+    const axis = {
+      gridcolor: style("--line"), linecolor: style("--line"), zerolinecolor: style("--line"),
+      tickcolor: style("--line"), automargin: true, fixedrange: false, title: { standoff: 8 },
+    };
+    const base = {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true, showlegend: false,
+      font: { family: style("--text"), size: 13, color: style("--quiet") },
+      margin: { l: 52, r: 12, t: 8, b: 44 }, bargap: 0.04, dragmode: "zoom", hovermode: "closest",
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: style("--quiet"), activecolor: style("--ink") },
+    };
+    const merged = { ...base, ...own };
+    for (const key of Object.keys(merged)) {
+      if (/^[xy]axis/.test(key)) merged[key] = { ...axis, ...merged[key] };
+    }
+    const pressed = figure.querySelector('[data-scale][aria-pressed="true"]');
+    if (pressed) merged.yaxis = { ...merged.yaxis, type: pressed.dataset.scale };
+    return merged;
+  }
+
+  const tip = document.getElementById("tip");
+  function showTip(text, event) {
+    if (!text) return;
+    tip.textContent = text; /* foreign names: text only, never markup */
+    tip.hidden = false;
+    const box = tip.getBoundingClientRect();
+    const x = event.clientX + 14 + box.width > innerWidth ? event.clientX - box.width - 14 : event.clientX + 14;
+    const y = event.clientY + 18 + box.height > innerHeight ? event.clientY - box.height - 14 : event.clientY + 18;
+    tip.style.left = Math.max(4, x) + "px";
+    tip.style.top = Math.max(4, y) + "px";
+  }
+
+  function tipText(tips, point) {
+    if (tips.texts) return (tips.texts[point.curveNumber] || [])[point.pointNumber];
+    if (!tips.cells) return "";
+    const [row, column] = Array.isArray(point.pointNumber) ? point.pointNumber : [-1, -1];
+    if (point.data.meta !== "distance-map") return tips.cells[point.data.meta === "strip-top" ? column : row];
+    const value = Number.isFinite(point.z) ? point.z.toFixed(tips.digits) : "missing";
+    return tips.cells[row] + "\n" + tips.cells[column] + "\n" + tips.unit + " " + value;
+  }
+
+  const config = {
+    responsive: true, displaylogo: false, showTips: false,
+    /* named one by one: plotly's own set has a button that sends the data to its makers' server */
+    modeBarButtons: [["toImage", "resetScale2d"]], displayModeBar: true, plotlyServerURL: "",
+  };
+
+  async function draw(figure) {
+    const drawing = drawings[figure.dataset.figure];
+    const live = figure.querySelector(".live");
+    await Plotly.react(live, drawing.graph.data.map(coloured), layout(figure, drawing), config);
+    if (figure.classList.contains("drawn")) return;
+    figure.classList.add("drawn");
+    live.on("plotly_hover", (event) => showTip(tipText(drawing.tips, event.points[0]), event.event));
+    live.on("plotly_unhover", () => { tip.hidden = true; });
+    const toggle = figure.querySelector(".toggle");
+    if (!toggle) return;
+    toggle.hidden = false;
+    toggle.addEventListener("click", (event) => {
+      if (!event.target.dataset.scale) return;
+      for (const button of toggle.children) button.setAttribute("aria-pressed", button === event.target);
+      draw(figure);
+    });
+  }
+
+  async function unpack(id) {
+    const packed = atob(document.getElementById(id).textContent.trim());
+    const bytes = Uint8Array.from(packed, (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  const figures = [...document.querySelectorAll("figure[data-figure]")];
+  const redraw = () => Promise.all(figures.map(draw));
+
+  async function start() {
+    if (!figures.length) return;
+    const script = document.createElement("script");
+    script.textContent = await unpack("library");
+    document.head.append(script);
+    await redraw();
+    dark.addEventListener("change", redraw);
+    addEventListener("beforeprint", () => { printing = true; redraw(); });
+    addEventListener("afterprint", () => { printing = false; redraw(); });
+    document.documentElement.dataset.drawn = "yes";
+  }
+
+  async function copy(button) {
+    const text = button.parentElement.querySelector("pre").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { /* a page from a file may lack the clipboard: select, so that the reader's own keys copy */
+      getSelection().selectAllChildren(button.parentElement.querySelector("pre"));
+      button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
+      return;
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  }
+
+  for (const button of document.querySelectorAll(".copy")) {
+    button.hidden = false;
+    button.addEventListener("click", () => copy(button));
+  }
+  start().catch((error) => {
+    document.documentElement.dataset.drawn = "no"; /* the still pictures stay */
+    console.error("the figures could not be drawn:", error);
+  });
+})();

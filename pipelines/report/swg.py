@@ -1,0 +1,367 @@
+"""The report of an all-pairs Smith-Waterman-Gotoh run: distances, map, input, how it ran."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipelines.report import wording
+from pipelines.report.colours import LabelColours
+from pipelines.report.figures import heat_map
+from pipelines.report.histograms import distance_histogram, length_histogram, quantile_table
+from pipelines.report.ordering import similarity_order
+from pipelines.report.page import build
+from pipelines.report.parts import Cell, Legend, Number, Section, Table, Text
+from pipelines.report.sampling import MOST_RECORDS, Rows, choose, read_sample
+from pipelines.report.timeline import timeline
+
+CITATION = (
+    "Smith TF, Waterman MS (1981) Identification of common molecular subsequences. "
+    "J Mol Biol 147:195-197.\n"
+    "Gotoh O (1982) An improved algorithm for matching biological sequences. "
+    "J Mol Biol 162:705-708."
+)
+UNBOUNDED = {"jukes-cantor", "kimura", "score"}
+
+
+def swg_report(
+    run: Mapping,
+    ids: Sequence[str],
+    lengths: Sequence[int] | np.ndarray,
+    labels: Sequence[str | None] | None,
+    matrix: Rows,
+    blocks: Sequence[Mapping],
+    random_state: int | None = None,
+) -> bytes:
+    """One offline HTML page (UTF-8), the same for the same arguments.
+
+    run            run.json as a dict (schema 1); any key may be missing
+    ids (n,)       record ids as they stand in the input: foreign text
+    lengths (n,)   letters of each record
+    labels (n,)    a label, or None for an unlabelled record; None when there are no labels
+    matrix         .n and .rows(start, stop) -> float (stop - start, n), NaN = missing
+    blocks         [{i, j, worker, started, stopped}] in epoch seconds; attempt, lost where known
+    random_state   seed of the sample of at most 2,000 records that is drawn; None = 0
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    sample = _Sample(run, ids, labels, matrix, random_state)
+    sections = [
+        _distances(run, sample),
+        _map(run, sample),
+        _input(run, lengths),
+        _how_it_ran(run, blocks),
+    ]
+    return build(
+        run,
+        title=_title(len(ids)),
+        subtitle=_subtitle(run, len(ids)),
+        numbers=_numbers(run, sample),
+        sections=sections,
+        citation=CITATION,
+    )
+
+
+class _Sample:
+    """The records that are drawn, in similarity order, and their distances to each other.
+
+    chosen (k,) int64; ids (k,); distances (k, k) float32; values: the finite ones of all pairs
+    """
+
+    def __init__(self, run, ids, labels, matrix: Rows, random_state):
+        self.n = len(ids)
+        self.kind = str(_setting(run, "distance") or "distance")
+        self.unit = "score" if self.kind == "score" else "distance"
+        chosen = choose(self.n, MOST_RECORDS, random_state, getattr(matrix, "block_size", 1))
+        distances = read_sample(matrix, chosen)
+        upper = distances[np.triu_indices(len(chosen), 1)]
+        self.values = upper[np.isfinite(upper)]
+        self.n_missing = len(upper) - len(self.values)
+        order = similarity_order(-distances if self.unit == "score" else distances)
+        self.distances = distances[np.ix_(order, order)]
+        if self.unit == "score":  # its diagonal is 0 by definition, which would read as "unlike"
+            np.fill_diagonal(self.distances, np.nan)
+        self.chosen = chosen[order]
+        self.ids = [ids[number] for number in self.chosen.tolist()]
+        self.labels = None
+        if labels is not None and any(label is not None for label in labels):
+            self.labels = LabelColours([labels[number] for number in self.chosen.tolist()])
+
+    @property
+    def is_all(self) -> bool:
+        return len(self.chosen) == self.n
+
+    @property
+    def scope(self) -> str:
+        pairs = len(self.values) + self.n_missing
+        if self.is_all:
+            return f"All {wording.count(pairs)} pairs" if pairs != 1 else "The one pair"
+        return (
+            f"A random sample of {wording.count(len(self.chosen))} of {wording.count(self.n)} "
+            f"records, {wording.count(pairs)} pairs"
+        )
+
+
+def _setting(run: Mapping, name: str) -> object:
+    config = run.get("config")
+    entry = config.get(name) if isinstance(config, Mapping) else None
+    return entry.get("value") if isinstance(entry, Mapping) else entry
+
+
+def _mapping(run: Mapping, name: str) -> Mapping:
+    value = run.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _title(n: int) -> str:
+    if n < 2:
+        return "One sequence, no pair to compare" if n else "No sequences"
+    pairs = n * (n - 1) // 2
+    return f"{wording.count(n)} sequences, {wording.count(pairs)} pair{'' if pairs == 1 else 's'}"
+
+
+def _subtitle(run: Mapping, n: int) -> str:
+    """'Smith-Waterman-Gotoh of protein sequences; distance identity-longer; BLOSUM62, gap 11/1'."""
+    alphabet = {"dna": "DNA", "rna": "RNA"}.get(
+        str(_setting(run, "alphabet")), _setting(run, "alphabet")
+    )
+    known = alphabet if alphabet not in (None, "auto") else ""
+    parts = [f"Smith-Waterman-Gotoh, all pairs{f' of {known} sequences' if known else ''}"]
+    if _setting(run, "distance"):
+        parts.append(f"distance {_setting(run, 'distance')}")
+    if _setting(run, "matrix"):
+        parts.append(f"{_setting(run, 'matrix')}")
+    if _setting(run, "gap_open") is not None:
+        parts.append(
+            f"gap {_setting(run, 'gap_open')} to open, {_setting(run, 'gap_extend')} to extend"
+        )
+    return wording.short(" · ".join(parts), 300)
+
+
+def _numbers(run: Mapping, sample: _Sample) -> list[Number]:
+    pairs = _mapping(run, "pairs")
+    total = pairs.get("total", sample.n * (sample.n - 1) // 2)
+    numbers = [Number("records", wording.count(sample.n)), Number("pairs", wording.count(total))]
+    if len(sample.values):
+        note = "" if sample.is_all else f"of {wording.count(len(sample.values))} sampled pairs"
+        middle = f"{np.median(sample.values):.3g}"
+        numbers.append(Number(f"median {sample.unit}", middle, note))
+    missing = pairs.get("missing", sample.n_missing if sample.is_all else None)
+    counted = [
+        ("at exactly 0", pairs.get("zero") if sample.kind != "score" else None),
+        ("at exactly 1", pairs.get("one") if sample.kind not in UNBOUNDED else None),
+        ("missing", missing),
+        ("clipped to 0 or 1", pairs.get("clipped") or None),
+    ]
+    for label, found in counted:
+        if found is not None and total:
+            note = f"{wording.count(found)} pair{'' if found == 1 else 's'}"
+            numbers.append(Number(label, wording.share(found, total), note))
+    return numbers + _rates(run)
+
+
+def _rates(run: Mapping) -> list[Number]:
+    numbers = []
+    agreement = _mapping(run, "labels").get("one_nn")
+    if isinstance(agreement, int | float):
+        numbers.append(Number("1-NN agreement", f"{agreement:.3f}", "nearest has the same label"))
+    if isinstance(run.get("cells"), int | float):
+        numbers.append(Number("cells", wording.large(run["cells"]), "of alignment matrices"))
+    if isinstance(run.get("gcups"), int | float):
+        numbers.append(Number("GCUPS", f"{run['gcups']:.3g}", "10⁹ cells per second"))
+    seconds = _seconds(run)
+    if seconds is not None:
+        numbers.append(Number("time", wording.seconds(seconds), "from start to end"))
+    return numbers
+
+
+def _seconds(run: Mapping) -> float | None:
+    if isinstance(run.get("seconds"), int | float):
+        return float(run["seconds"])
+    spent = [value for value in _mapping(run, "phases").values() if isinstance(value, int | float)]
+    return float(sum(spent)) if spent else None
+
+
+def _distances(run: Mapping, sample: _Sample) -> Section:
+    if not len(sample.values):
+        return Section("Distances", [Text("There is no pair with a distance.")])
+    exact = () if sample.unit == "score" else (0.0,) if sample.kind in UNBOUNDED else (0.0, 1.0)
+    remarks = []
+    for value in exact:
+        part = wording.share(int((sample.values == value).sum()), len(sample.values))
+        remarks.append(f"{part} are exactly {value:g}")
+    if sample.n_missing:
+        remarks.append(f"{wording.count(sample.n_missing)} are missing and not drawn")
+    summary = f"{sample.scope}" + (": " + ", ".join(remarks) if remarks else "") + "."
+    figure = distance_histogram(sample.values, unit=sample.unit, summary=summary, exact=exact)
+    return Section("Distances", [figure, quantile_table(sample.values, sample.unit)])
+
+
+def _map(run: Mapping, sample: _Sample) -> Section:
+    k = len(sample.chosen)
+    if k < 2 or not len(sample.values):
+        return Section("Matrix", [Text("A map needs two records and a distance between them.")])
+    top = 1.0 if sample.kind not in UNBOUNDED else float(sample.values.max()) or 1.0
+    near_is_large = sample.unit == "score"
+    cells = min(k, 500)
+    drawn = f", drawn as {cells} x {cells} means" if cells < k else ""
+    who = (
+        f"All {wording.count(k)} records"
+        if sample.is_all
+        else f"A random sample of {wording.count(k)} records"
+    )
+    figure = heat_map(
+        "map",
+        "Map of the matrix",
+        sample.distances,
+        sample.ids,
+        sample.labels,
+        summary=f"{who}, similar ones side by side{drawn}.",
+        unit=sample.unit,
+        top=top,
+        near_is_large=near_is_large,
+    )
+    ends = (f"{top:.3g} alike", "0 unlike") if near_is_large else ("0 alike", f"{top:.3g} unlike")
+    return Section("Matrix", [figure], aside=[Legend(scale=ends), *_label_parts(run, sample)])
+
+
+def _label_parts(run: Mapping, sample: _Sample) -> list:
+    parts: list = [
+        Text(
+            "Records are ordered by the tree of average linkage. Squares on the diagonal are "
+            "groups of similar sequences; squares beside it are groups akin to each other. "
+            "Point at a cell for its ids.",
+            tone="quiet",
+        )
+    ]
+    if sample.n_missing:
+        parts.append(Legend([("var(--missing)", "missing")]))
+    if sample.labels is not None:
+        parts.append(_label_table(sample))
+        agreement = _mapping(run, "labels").get("one_nn")
+        if isinstance(agreement, int | float):
+            parts.append(
+                Text(
+                    f"For {100 * agreement:.3g} % of the records the nearest neighbour has "
+                    "the same label."
+                )
+            )
+    return parts
+
+
+def _label_table(sample: _Sample) -> Table:
+    """Median distance inside each label and to all others, for the labels that have a colour."""
+    rows = []
+    for code, (colour, label, number) in enumerate(sample.labels.entries):
+        inside = sample.labels.codes == code
+        if label is None:
+            n_shared = sample.labels.n_labels - len(sample.labels.own)
+            name = "no label" if colour != "#8A9096" else f"{wording.count(n_shared)} other labels"
+            rows.append((Cell(name, colour=colour), wording.count(number), "", ""))
+            continue
+        within = sample.distances[np.ix_(inside, inside)][np.triu_indices(int(inside.sum()), 1)]
+        beyond = sample.distances[np.ix_(inside, ~inside)]
+        rows.append(
+            (
+                Cell(wording.short(label, 40), colour=colour),
+                wording.count(number),
+                _median(within),
+                _median(beyond),
+            )
+        )
+    return Table(("label", "records", "inside", "to others"), rows, (1, 2, 3), "Median by label")
+
+
+def _median(values: np.ndarray) -> str:
+    values = values[np.isfinite(values)]
+    return f"{np.median(values):.2f}" if len(values) else "–"
+
+
+def _input(run: Mapping, lengths: np.ndarray) -> Section:
+    parts: list = []
+    figure = length_histogram(
+        lengths, "residues" if _setting(run, "alphabet") == "protein" else "letters"
+    )
+    if figure is not None:
+        parts.append(figure)
+    rows = []
+    for entry in run.get("inputs") or ():
+        if not isinstance(entry, Mapping):
+            continue
+        sha256 = str(entry.get("sha256") or "")
+        size = entry.get("nbytes", entry.get("bytes"))
+        rows.append(
+            (
+                wording.short(entry.get("path", entry.get("name", "")), 120),
+                wording.count(entry["records"]) if isinstance(entry.get("records"), int) else "",
+                wording.nbytes(size) if isinstance(size, int | float) else "",
+                Cell(f"{sha256[:16]}…" if len(sha256) > 16 else sha256, code=True),
+            )
+        )
+    if rows:
+        parts.append(Table(("file", "records", "size", "sha256"), rows, numeric=(1, 2)))
+    total = int(lengths.sum())
+    intro = f"{wording.count(len(lengths))} records with {wording.count(total)} letters in all."
+    return Section("Input", parts or [Text("No records.")], intro=intro)
+
+
+def _how_it_ran(run: Mapping, blocks: Sequence[Mapping]) -> Section:
+    parts: list = []
+    lost = run.get("workers_lost")
+    figure = timeline(blocks, lost if isinstance(lost, Sequence) else ())
+    phases = {
+        name: float(value)
+        for name, value in _mapping(run, "phases").items()
+        if isinstance(value, int | float)
+    }
+    if phases:
+        whole = sum(phases.values()) or 1.0
+        rows = [
+            (
+                wording.short(name),
+                Cell("", share=value / whole),
+                wording.seconds(value),
+                f"{value / whole:.0%}",
+            )
+            for name, value in phases.items()
+        ]
+        parts.append(Table(("phase", "", "time", "share"), rows, (2, 3)))
+    if figure is not None:
+        parts.append(figure)
+    parts.extend(_workers(run, blocks))
+    return Section("Run", parts or [Text("The run left no times.")], intro=_run_intro(run))
+
+
+def _run_intro(run: Mapping) -> str:
+    blocks, remarks = _mapping(run, "blocks"), []
+    if isinstance(blocks.get("done"), int):
+        remarks.append(f"{wording.count(blocks['done'])} blocks done")
+    if blocks.get("repeated"):
+        remarks.append(f"{wording.count(blocks['repeated'])} repeated")
+    lost = run.get("workers_lost")
+    n_lost = len(lost) if isinstance(lost, Sequence) and not isinstance(lost, str) else lost
+    if n_lost:
+        remarks.append(f"{n_lost} worker{'' if n_lost == 1 else 's'} lost and replaced")
+    return ", ".join(remarks) + "." if remarks else ""
+
+
+def _workers(run: Mapping, blocks: Sequence[Mapping]) -> list[Table]:
+    """Blocks and busy seconds of each worker, the busiest first; at most 100 of them."""
+    spent: dict[str, list[float]] = {}
+    for block in blocks:
+        if block.get("started") is not None and block.get("stopped") is not None:
+            spent.setdefault(str(block.get("worker", "")), []).append(
+                block["stopped"] - block["started"]
+            )
+    if not spent:
+        return []
+    ranked = sorted(spent, key=lambda name: (-sum(spent[name]), name))[:100]
+    most = sum(spent[ranked[0]]) or 1.0
+    rows = [
+        (
+            wording.short(name),
+            wording.count(len(spent[name])),
+            Cell("", share=sum(spent[name]) / most),
+            wording.seconds(sum(spent[name])),
+        )
+        for name in ranked
+    ]
+    return [Table(("worker", "blocks", "", "at work"), rows, (1, 3), folded="Workers")]

@@ -1,0 +1,76 @@
+"""Numbers and foreign names in the words of the report. Pure functions, text out."""
+
+import math
+from collections.abc import Sequence
+
+LONGEST_NAME = 60  # letters of a foreign name that a reader can take in at a glance
+
+
+def count(value: float) -> str:
+    """28645 -> '28,645'."""
+    return f"{int(value):,}"
+
+
+def large(value: float) -> str:
+    """3.2e12 -> '3.20 T'; below 100,000 all digits."""
+    if abs(value) < 100_000:
+        return f"{value:,.0f}"
+    step = min(int(math.log10(abs(value)) // 3), 6)
+    return f"{value / 1000**step:.3g} {' kMGTPE'[step]}"
+
+
+def nbytes(value: float) -> str:
+    """3.2e9 -> '2.98 GiB'."""
+    if value < 1024:
+        return f"{int(value)} bytes"
+    step = min(int(math.log2(value) // 10), 5)
+    return f"{value / 1024**step:.3g} {['', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'][step]}"
+
+
+def seconds(value: float) -> str:
+    """0.034 -> '34 ms', 12.34 -> '12.3 s', 4000 -> '1 h 07 min'."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 60:
+        return f"{value:.1f} s"
+    if value < 3600:
+        return f"{int(value // 60)} min {int(value % 60):02d} s"
+    return f"{int(value // 3600):,} h {int(value % 3600 // 60):02d} min"
+
+
+def share(part: float, whole: float) -> str:
+    """Percentage that never rounds something to nothing: '0 %', '< 0.01 %', '12.3 %', '100 %'."""
+    if not whole or not part:
+        return "0 %"
+    percent = 100 * part / whole
+    if percent < 0.01:
+        return "< 0.01 %"
+    if part < whole and percent > 99.99:
+        return "> 99.99 %"
+    if percent < 1:
+        return f"{percent:.1g} %" if percent < 0.1 else f"{percent:.2g} %"
+    return f"{percent:.3g} %" if percent < 99.95 or part == whole else f"{percent:.2f} %"
+
+
+def clean(text: object) -> str:
+    """Foreign text without letters that steer the display (controls, right-to-left marks, halves of
+    surrogate pairs); markup is not touched here, it is escaped where it is written."""
+    return "".join(
+        letter if letter.isprintable() else " " if letter in "\t\n" else "\ufffd"
+        for letter in str(text)
+    )
+
+
+def short(name: object, most: int = LONGEST_NAME) -> str:
+    """A foreign name in at most `most` letters; the middle goes, since the ends tell more."""
+    text = str(name)
+    if len(text) > most:
+        tail = most // 3
+        text = f"{text[: most - tail - 1]}…{text[-tail:]}"
+    return clean(text)
+
+
+def listing(names: Sequence[object], most: int = 3) -> str:
+    """['a', 'b', 'c', 'd'] -> 'a, b, c and 1 more'."""
+    shown = ", ".join(short(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {count(len(names) - most)} more"
