@@ -30,39 +30,39 @@ N_SEQUENCES, N_FAMILIES, LENGTH = 200, 4, 300
 def demo(ctx: click.Context, output: str, quiet: bool) -> None:
     """Run everything on 200 generated sequences of 4 families."""
     refuse_windows()
+    ctx.meta["whorl.quiet"] = quiet
     screen = Screen(quiet=quiet)
     fasta, labels = write_input(Path(output))
     result = str(Path(output, "swg"))
     screen.line("demo", f"{N_SEQUENCES} sequences of {N_FAMILIES} families in {fasta}")
     swg = importlib.import_module(APPLICATIONS["swg"])
-    config = swg.Config(str(fasta), labels=str(labels))
-    words = [*failures.root(ctx).command_path.split(), "run", "swg", str(fasta), "-o", result]
+    config = swg.Config(fasta, labels=labels)
+    arguments = ["run", "swg", fasta, "-o", result, "--labels", labels]
+    ctx.meta["whorl.arguments"] = arguments  # what goes on after a stop is that run, not the demo
+    command = failures.typed_command(ctx)
     options = RunOptions(
         output=result,
         executor="tasks",  # a demo shows the cluster, though so little work needs none
         overwrite=True,
         quiet=quiet,
-        command=(*words, "--labels", str(labels), "--overwrite"),
+        command=tuple(command),
     )
     execute(ctx, "swg", swg, config, options, screen)
     screen.line("report", f"{result}/report.html")
-    screen.line("again", failures.quoted([*words, "--overwrite"]))
+    screen.line("again", failures.quoted([*command, "--overwrite"]))
     click.echo(result)
 
 
-def write_input(folder: Path) -> tuple[Path, Path]:
+def write_input(folder: Path) -> tuple[str, str]:
     """The same sequences each time: (FASTA, labels)."""
     from pipelines import generate
 
     folder.mkdir(parents=True, exist_ok=True)
-    fasta = folder / "sequences.fasta"
-    generate.write_sequences(
-        str(fasta),
+    return generate.write_sequences(
+        str(folder / "sequences.fasta"),
         N_SEQUENCES,
         alphabet="dna",
         length=LENGTH,
         classes=N_FAMILIES,
-        divergence=0.2,
         random_state=0,
     )
-    return fasta, folder / "sequences.labels.tsv"

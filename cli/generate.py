@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import click
 
+from cli import units
+from cli.screen import Screen
+
+FAMILIES = 4
+
 
 @click.group()
 def generate() -> None:
@@ -32,8 +37,8 @@ def generate() -> None:
 @click.option(
     "--classes",
     type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
+    default=None,
+    show_default="4, or --n when that is less",
     help="Number of families.",
 )
 @click.option(
@@ -41,7 +46,7 @@ def generate() -> None:
     type=click.FloatRange(min=0, max=1),
     default=0.2,
     show_default=True,
-    help="Share of an ancestor's letters that change on the way to a sequence.",
+    help="Mean share of its family's letters that a sequence changes.",
 )
 @click.option(
     "--random-state",
@@ -50,19 +55,25 @@ def generate() -> None:
     show_default=True,
     help="Seed of the generator.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def sequences(
     output: str,
     alphabet: str,
     n: int,
     length: int,
-    classes: int,
+    classes: int | None,
     divergence: float,
     random_state: int,
+    quiet: bool,
 ) -> None:
     """Write families of sequences as FASTA, with their labels beside it."""
     from pipelines import generate as generator
 
-    generator.write_sequences(
+    classes = min(FAMILIES, n) if classes is None else classes
+    if classes > n:
+        raise click.UsageError(f"--classes {classes} is more than the {n} of --n.")
+
+    fasta, labels = generator.write_sequences(
         output,
         n,
         alphabet=alphabet,
@@ -71,4 +82,9 @@ def sequences(
         divergence=divergence,
         random_state=random_state,
     )
-    click.echo(output)
+    screen = Screen(quiet=quiet)
+    screen.line(
+        "generated", f"{units.count(n, 'sequence')} of {units.count(classes, 'family', 'families')}"
+    )
+    screen.line("labels", labels)
+    click.echo(fasta)

@@ -35,7 +35,7 @@ def execute(
         screen.warn(text)
     if chosen.dry_run:
         return dry_run(job, config, chosen, screen)
-    with result_folder(ctx, name, job, config, chosen) as folder, quiet_libraries(screen):
+    with result_folder(ctx, name, job, config, chosen) as folder:
         if folder.complete:
             screen.line("done", f"{chosen.output} is complete already, nothing left to do")
             return read(chosen.output)
@@ -68,10 +68,12 @@ def result_folder(
     """The result folder of this run; left as it is for --resume when anything goes wrong."""
     from pipelines.results import ResultFolder
 
+    values = declaration.byte_changing_values(config, chosen)
+    resolved = getattr(job, "resolved", {})
     folder = ResultFolder.create(
         chosen.output,
         app=name,
-        options=declaration.byte_changing_values(config, chosen),
+        options={name: resolved.get(name, value) for name, value in values.items()},
         inputs=job.inputs,
         resume=chosen.resume,
         overwrite=chosen.overwrite,
@@ -103,6 +105,7 @@ def compute(
         dashboard_address=chosen.dashboard_address,
         estimated_seconds=job.estimated_seconds,
         listeners=[progress],
+        log_level=logging.INFO if chosen.verbose else logging.CRITICAL,
     ) as engine:
         if engine.dashboard:
             screen.line("dashboard", engine.dashboard)
@@ -112,20 +115,6 @@ def compute(
             screen.warn(engine.cpu_warning)
         with progress:
             return module.run(job, engine, folder, [progress])
-
-
-@contextlib.contextmanager
-def quiet_libraries(screen: Screen) -> Iterator[None]:
-    """Dask's own log lines are for --verbose; ours say what a user needs."""
-    names = ("distributed", "asyncio", "tornado", "bokeh")
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.INFO if screen.verbose else logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
 
 
 def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:

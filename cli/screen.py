@@ -21,6 +21,7 @@ class Screen:
     def __init__(self, *, quiet: bool = False, verbose: bool = False):
         self.quiet, self.verbose = quiet, verbose
         self.live = not quiet and sys.stderr.isatty()
+        self.warned: set[str] = set()
 
     def line(self, name: str, text: str) -> None:
         """One line in two columns."""
@@ -33,8 +34,9 @@ class Screen:
             self.line(name, text)
 
     def warn(self, text: str) -> None:
-        """A line that begins with 'Warning: '."""
-        if not self.quiet:
+        """A line that begins with 'Warning: '; the same one is told once."""
+        if not self.quiet and text not in self.warned:
+            self.warned.add(text)
             click.echo(coloured(f"Warning: {text}"), err=True)
 
 

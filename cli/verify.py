@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
 import click
+
+from cli import units
+from pipelines.errors import DamagedResult
 
 
 @click.command()
@@ -13,4 +18,28 @@ def verify(result: str, as_json: bool) -> None:
     """Check checksums, shapes, symmetry and values of a result."""
     from pipelines import verify as checks
 
-    report = checks.verify(result)
+    try:
+        found = checks.verify(result)
+    except DamagedResult as error:
+        if as_json and hasattr(error, "verification"):
+            click.echo(json.dumps(error.verification.as_dict()))
+        raise
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+        return
+    for name, text in rows(found):
+        click.echo(f"{name:<12} {text}")
+
+
+def rows(found: Any) -> list[tuple[str, str]]:
+    """A Verification without problems in two columns."""
+    told = [
+        ("result", f"{found.url} is as it was written"),
+        ("files", f"{units.count(found.files, 'file')}, {units.size(found.nbytes)}, sha256 right"),
+    ]
+    if found.matrix_checked:
+        missing = units.count(found.missing_pairs, "pair")
+        told.append(("matrix", f"{found.n:,} x {found.n:,}, symmetric, {missing} missing"))
+    if found.extra:
+        told.append(("not ours", ", ".join(found.extra)))
+    return told

@@ -1,0 +1,69 @@
+"""An application with the shape of a real one: squares of the numbers in a file."""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+from pipelines.app import argument, merged_values, option
+from pipelines.errors import InputProblem
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    numbers: str = argument("A file with one number per line.")
+    power: int = option(2, "Power to take.", min=1)
+    naptime: float = option(0.0, "Seconds that a number takes.", changes_bytes=False)
+    mishap: str = option(
+        "none", "What goes wrong.", choices=("none", "task", "bug"), changes_bytes=False
+    )
+
+
+@dataclasses.dataclass
+class Job:
+    config: Config
+    options: object
+    numbers: list
+    estimated_seconds: float = 0.0
+    warnings: tuple = ("numbers are small",)
+
+    @property
+    def inputs(self):
+        return [{"path": self.config.numbers, "records": len(self.numbers)}]
+
+    @property
+    def plan(self):
+        return {"n_tasks": len(self.numbers)}
+
+    def lines(self):
+        return [(Path(self.config.numbers).name, f"{len(self.numbers)} numbers"), ("plan", "soon")]
+
+
+def prepare(config, options):
+    lines = Path(config.numbers).read_text().split()
+    if not lines:
+        raise InputProblem(f"{config.numbers} is empty.", remedy="Give a number.")
+    return Job(config, options, [int(line) for line in lines])
+
+
+def power(number, config):
+    time.sleep(config.naptime)
+    if config.mishap == "task":
+        raise ValueError(f"{number} is unlucky")
+    return number**config.power, os.getpid()
+
+
+def run(job, engine, folder, listeners):
+    if job.config.mishap == "bug":
+        raise ZeroDivisionError("a bug")
+    keyed = engine.map(power, job.numbers, job.config, key=lambda number: f"fake-power-{number}")
+    results = {number: value for number, (value, _) in keyed}
+    table = "".join(f"{number}\t{results[number]}\n" for number in sorted(results)).encode()
+    config = merged_values(job.config, job.options)
+    blocks = {"done": len(results)}
+    return folder.finish({"config": config, "blocks": blocks}, {"powers.tsv": table})
+
+
+def read(output):
+    return json.loads(Path(output, "run.json").read_text())
