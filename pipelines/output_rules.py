@@ -134,12 +134,14 @@ def other_input(before: Sequence[Mapping], now: Sequence[Mapping]) -> str | None
     for old, new in zip(before, now, strict=True):
         old_hash, new_hash = str(old.get("sha256")), str(new.get("sha256"))
         if old_hash != new_hash:
-            return f"of {old.get('path')} with sha256 {old_hash[:12]}..., not {new_hash[:12]}..."
+            return f"of {old.get('path')} with sha256 {old_hash[:12]}, not {new_hash[:12]}"
     return None
 
 
 def shown(value: Any) -> str:
     """A value as a user would write it."""
+    if value is None:
+        return "none"
     return value if isinstance(value, str) else json.dumps(value)
 
 
