@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from cli import units
-from cli.screen import Screen
+from cli.screen import WIDTH, Screen
 
 
 class Progress:
@@ -24,6 +24,7 @@ class Progress:
         self.cells = 0
         self.total_cells = getattr(job, "cells", 0)
         self.started: float | None = None
+        self.stopped: float | None = None
         self.bar: Any = None
 
     def __call__(self, event: Any) -> None:
@@ -36,7 +37,12 @@ class Progress:
 
     def on_MapStarted(self, event: Any) -> None:  # noqa: N802 - named after the event
         self.total, self.done = event.n_tasks, 0
-        self.started = time.monotonic()
+        self.started, self.stopped = time.monotonic(), None
+
+    def on_MapEnded(self, event: Any) -> None:  # noqa: N802
+        self.stopped = time.monotonic()
+        if self.bar is not None:
+            self.bar.update(self.task, description=f"{'finishing':<{WIDTH}}")
 
     def on_TaskEnded(self, event: Any) -> None:  # noqa: N802
         self.done += 1
@@ -51,8 +57,10 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Cells per second since the first block was submitted."""
-        seconds = time.monotonic() - self.started if self.started else 0.0
+        """Cells per second since the first block was submitted, until the last one ended."""
+        if self.started is None:
+            return 0.0
+        seconds = (self.stopped or time.monotonic()) - self.started
         return self.cells / seconds if seconds > 0 else 0.0
 
     def notes(self) -> str:
@@ -91,7 +99,9 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self.task = self.bar.add_task(f"{'distances':<15}", total=None, blocks="", notes="")
+            self.task = self.bar.add_task(
+                f"{'distances':<{WIDTH}}", total=None, blocks="", notes=""
+            )
             self.bar.start()
         return self
 
