@@ -56,6 +56,7 @@ def connect(
             reason=reason,
             dashboard=local.dashboard,
             facts={"": probe.facts()},
+            own_workers=True,
             end=local.close,
             listeners=listeners,
         )

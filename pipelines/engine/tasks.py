@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,12 @@ from pipelines.engine.window import Window, shown_name
 
 
 class TasksEngine:
-    """Engine over a connected client. `end` closes what connect() opened beside it."""
+    """Engine over a connected client.
+
+    facts         of workers by address, under '' those of all others (probe.facts)
+    own_workers   the workers end with the engine: nothing on them needs to be tidied up
+    end           closes what connect() opened beside the engine
+    """
 
     name = "tasks"
 
@@ -42,12 +48,13 @@ class TasksEngine:
         reason: str = "asked for",
         dashboard: str | None = None,
         facts: dict[str, dict[str, Any]] | None = None,
+        own_workers: bool = False,
         end: Callable[[], None] = lambda: None,
         listeners: Iterable[Listener] = (),
     ):
         self.client, self.reason, self.dashboard = client, reason, dashboard
         self.cpu_warning: str | None = None
-        self._facts, self._end = facts or {}, end
+        self._facts, self._own_workers, self._end = facts or {}, own_workers, end
         self._listeners = tuple(listeners)
         self._plugins: list[str] = []
         self._happened: deque[tuple[float, dict[str, Any]]] = deque()
@@ -160,10 +167,17 @@ class TasksEngine:
                 self.client.unsubscribe_topic("all")
             for name in self._plugins:
                 broadcast.forget(name)
-                with contextlib.suppress(Exception):
-                    self.client.unregister_worker_plugin(name)
+            if not self._own_workers:
+                unregister = threading.Thread(target=self._unregister, daemon=True)
+                unregister.start()
+                unregister.join(timeout=2)  # a worker that does not answer must not hold us up
         finally:
             self._end()
+
+    def _unregister(self) -> None:
+        for name in self._plugins:
+            with contextlib.suppress(Exception):
+                self.client.unregister_worker_plugin(name)
 
     def __enter__(self) -> TasksEngine:
         return self

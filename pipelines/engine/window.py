@@ -5,7 +5,6 @@ The driver's memory and the scheduler's work depend on the window, not on the nu
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -123,12 +122,11 @@ class Window:
         return None
 
     def _cancel(self) -> None:
-        left = [pending.future for pending in self._pending.values()]
-        self._pending.clear()
+        """Give up what is left. Released, not cancelled: that waits for nobody's answer."""
         self._finished.clear()
-        if left and self._client.status == "running":
-            with contextlib.suppress(Exception):
-                self._client.cancel(left, reason="map ended")
+        for pending in self._pending.values():
+            pending.future.release()
+        self._pending.clear()
 
 
 class Stall:

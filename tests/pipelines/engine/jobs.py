@@ -1,6 +1,8 @@
 """Functions that the tests send to workers; they live in a module so that workers import them."""
 
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -46,3 +48,30 @@ def fail_unpicklable(item):
 def pid_after(item, seconds):
     time.sleep(seconds)
     return os.getpid()
+
+
+def thread_after(item, seconds):
+    time.sleep(seconds)
+    return threading.get_ident()
+
+
+def die(item):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+_warm = []
+
+
+def mark_warm():
+    """Slow on purpose: a worker that took tasks before it ended would be found out."""
+    time.sleep(0.5)
+    _warm.append(True)
+    return os.getpid()
+
+
+def warm_value(item, table):
+    return bool(_warm), int(table.value[item[0]])
+
+
+async def close_scheduler(engine):
+    await engine._end.__self__._cluster.scheduler.close()

@@ -107,7 +107,7 @@ def test_failing_task__is_tried_again_and_told(told, tmp_path):
 
 def test_task_that_always_fails__ends_the_run_naming_key_worker_and_error(engine):
     names = {worker.name for worker in engine.workers}
-    with pytest.raises(TaskFailed, match="test-job-4-2 failed 3 times.*no luck") as failed:
+    with pytest.raises(TaskFailed, match=r"test-job-4-2 failed 3 times.*no luck") as failed:
         run(engine, jobs.fail, [(4, 2)], RuntimeError("no luck"))
     assert failed.value.key == "test-job-4-2"
     assert failed.value.worker in names

@@ -1,0 +1,91 @@
+"""What is left after a driver's end of any kind: no process, no scratch folder, no semaphore."""
+
+import glob
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+import psutil
+import pytest
+
+from pipelines.engine import connect, scratch
+
+
+class Driver:
+    """tests/pipelines/engine/driver.py in a session of its own; `seconds` of sleep per task."""
+
+    def __init__(self, seconds):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.pipelines.engine.driver", str(seconds)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.workers = [psutil.Process(int(pid)) for pid in self.process.stdout.readline().split()]
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number):
+        """Signal the whole group, as a terminal does; returns what stderr said."""
+        os.killpg(self.process.pid, number) if number == signal.SIGINT else self.process.kill()
+        said = self.process.communicate(timeout=30)[1]
+        psutil.wait_procs(self.children, timeout=15)
+        return said
+
+    def left(self):
+        mark = f"-{self.process.pid}-"
+        scratch_folders = glob.glob(f"{tempfile.gettempdir()}/whorl-*{mark}*")
+        return [child for child in self.children if child.is_running()], scratch_folders
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.05, 60])
+def test_interrupt__ends_driver_and_workers_in_short_and_long_tasks(seconds):
+    driver = Driver(seconds)
+    said = driver.end(signal.SIGINT)
+    assert driver.process.returncode == -signal.SIGINT
+    assert driver.left() == ([], [])
+    assert said.strip().endswith("KeyboardInterrupt")
+    assert "distributed" not in said.replace("site-packages/distributed", "")
+
+
+@pytest.mark.slow
+def test_sigkill_of_the_driver__ends_its_workers_and_the_next_start_removes_its_scratch():
+    driver = Driver(60)
+    driver.end(signal.SIGKILL)
+    processes, folders = driver.left()
+    assert processes == []
+    assert len(folders) == 1
+    scratch.remove_leftovers()
+    assert driver.left() == ([], [])
+
+
+def test_close__leaves_nothing(nothing_left):
+    with connect("tasks", nworkers=1, dashboard_address=None) as engine:
+        engine.broadcast(list(range(1000)))
+        engine.close()
+
+
+def test_close__leaves_nothing_when_the_start_is_interrupted(nothing_left, monkeypatch):
+    from pipelines.engine.cluster import LocalWorkers
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalWorkers, "_wait_for_workers", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        connect("tasks", nworkers=2, dashboard_address=None)
+
+
+def test_scratch__of_the_living_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = scratch.make()
+    dead = tmp_path / mine.name.replace(f"-{os.getpid()}-", "-4194303-")
+    reused = tmp_path / f"{mine.name.rsplit('-', 2)[0]}-1000000-x"  # our pid, another start
+    foreign = tmp_path / "whorl-notes"
+    for folder in (dead, reused, foreign):
+        folder.mkdir()
+    assert sorted(scratch.remove_leftovers()) == sorted([dead, reused])
+    assert sorted(tmp_path.iterdir()) == sorted([mine, foreign])
