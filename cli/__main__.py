@@ -62,7 +62,7 @@ class Whorl(LazyGroup):
         try:
             with warnings_as_lines(ctx), signals.stoppable(lambda n: failures.stopped(n, ctx)):
                 return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except BaseException as error:
             ctx.exit(failures.tell(error, ctx))

@@ -36,7 +36,7 @@ def doctor(clean: bool, as_json: bool) -> None:
         clean_cache()
         return
     problems: list[str] = []
-    rows = {name: look(problems) for name, look in LOOKS.items()}
+    rows = {name: looked(name, look, problems) for name, look in LOOKS.items()}
     if as_json:
         click.echo(json.dumps({**rows, "problems": problems}))
     else:
@@ -47,6 +47,15 @@ def doctor(clean: bool, as_json: bool) -> None:
         click.echo("No problem found." if not problems else units.count(len(problems), "problem"))
     if problems:
         raise click.exceptions.Exit(2)
+
+
+def looked(name: str, look: Callable[[list[str]], dict[str, Any]], problems: list[str]) -> Any:
+    """One row; a look that fails is a problem found, and the others still happen."""
+    try:
+        return look(problems)
+    except Exception as error:
+        problems.append(f"{name} could not be looked at: {type(error).__name__}: {error}")
+        return {"is": "unknown"}
 
 
 def clean_cache() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -14,8 +16,7 @@ import click
 
 import kernels
 from cli.signals import Stopped
-
-RESUMABLE = {1, 4, 5, 6}  # after these the blocks that are done can be used
+from pipelines.errors import ResourceProblem
 
 
 def tell(error: BaseException, ctx: click.Context) -> int:
@@ -27,6 +28,7 @@ def tell(error: BaseException, ctx: click.Context) -> int:
     if isinstance(error, Stopped):
         click.echo(stopped(error.number, ctx), err=True)
         return error.exit_code
+    error = known(error)
     if getattr(error, "exit_code", None) is not None:
         lines = [f"Error: {error}"]
         if getattr(error, "remedy", None):
@@ -34,14 +36,24 @@ def tell(error: BaseException, ctx: click.Context) -> int:
     else:
         lines = unexpected(error, ctx)
     code = int(getattr(error, "exit_code", 1))
-    if code in RESUMABLE:
-        lines += resume_lines(ctx)
-    if "--debug" in ctx.meta.get("whorl.arguments", ()):
+    lines += resume_lines(ctx)
+    if ctx.meta.get("whorl.debug") or "--debug" in ctx.meta.get("whorl.arguments", ()):
         there = getattr(error, "traceback_text", "")  # of the worker
         lines.append("".join([*traceback.format_exception(error), there]).rstrip())
     for line in lines:
         click.echo(coloured(line), err=True)
     return code
+
+
+def known(error: BaseException) -> BaseException:
+    """What Python says of a full memory or disk, as the problem that it is."""
+    if isinstance(error, MemoryError):
+        remedy = "Use a smaller --block-size, fewer --nworkers, or a larger machine."
+        return ResourceProblem("the memory of this machine is used up.", remedy=remedy)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or "a temporary file"
+        return ResourceProblem(f"{where}: the disk is full.", remedy="Free some space.")
+    return error
 
 
 def stopped(number: int, ctx: click.Context) -> str:
@@ -59,11 +71,11 @@ def resume_lines(ctx: click.Context) -> list[str]:
 def unexpected(error: BaseException, ctx: click.Context) -> list[str]:
     """A bug of ours: the details go to a file, which is named."""
     text = f"{type(error).__name__}: {error}".splitlines()
-    path = write_details(error, ctx)
-    return [
-        f"Error: unexpected {text[0]}",
-        f"This is a bug. Details for a report: {path} (or run again with --debug).",
-    ]
+    told = [f"Error: unexpected {text[0]}"]
+    with contextlib.suppress(OSError):  # no place for it: --debug still tells
+        path = write_details(error, ctx)
+        return [*told, f"This is a bug. Details for a report: {path} (or run with --debug)."]
+    return [*told, "This is a bug. Run again with --debug for details."]
 
 
 def write_details(error: BaseException, ctx: click.Context) -> Path:

@@ -113,6 +113,12 @@ def compute(
             screen.line("serial", f"{engine.reason}; no cluster and no dashboard")
         if getattr(engine, "cpu_warning", None):
             screen.warn(engine.cpu_warning)
+        for worker in engine.workers:
+            limit = (
+                units.size(worker.memory_limit_bytes) if worker.memory_limit_bytes else "no limit"
+            )
+            threads = units.count(worker.nthreads, "thread")
+            screen.more("worker", f"{worker.name} on {worker.host}, {threads}, {limit}")
         with progress:
             return module.run(job, engine, folder, [progress])
 

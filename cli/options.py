@@ -18,6 +18,8 @@ from pipelines.app import RunOptions, declared, flag_name, nearest, plain_type
 MORE_VARIABLES = {"scheduler": ["DASK_SCHEDULER_ADDRESS"]}
 MEMORY = re.compile(r"(auto|[0-9]+(\.[0-9]+)? *([kMGTP]i?)?B?)", re.IGNORECASE)
 
+ADDRESS = re.compile(r"(([\w.-]+|\[[0-9a-fA-F:]+\])?:)?(?P<port>[0-9]{1,5})")
+
 CONFIG_HELP = (
     "TOML file with option values: top-level keys are options (gap_open = 16), a table named after "
     "the application ([swg]) wins over them."
@@ -63,6 +65,18 @@ class Memory(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not MEMORY.fullmatch(str(value)):
             self.fail(f"{value!r} is neither 'auto' nor a size such as 4GiB.", param, ctx)
+        return str(value)
+
+
+class Address(click.ParamType):
+    """HOST:PORT or a port alone."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        match = ADDRESS.fullmatch(str(value))
+        if not match or int(match["port"]) > 65535:
+            self.fail(f"{value!r} is not HOST:PORT.", param, ctx)
         return str(value)
 
 
@@ -116,6 +130,8 @@ def click_type(kind: type, rules: Any) -> click.ParamType:
         return AutoOrNumber(int(rules["min"] or 0))
     if rules["kind"] == "memory":
         return Memory()
+    if rules["kind"] == "address":
+        return Address()
     if rules["choices"]:
         return NearChoice(rules["choices"])
     if kind is int:

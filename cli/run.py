@@ -68,7 +68,7 @@ def application_command(name: str, module: ModuleType) -> click.Command:
         refuse_windows()
         typed = failures.typed_command(ctx)
         config, chosen = options.merge(ctx, module.Config, values, typed)
-        ctx.meta["whorl.quiet"] = chosen.quiet
+        ctx.meta["whorl.quiet"], ctx.meta["whorl.debug"] = chosen.quiet, chosen.debug
         screen = Screen(quiet=chosen.quiet, verbose=chosen.verbose)
         result = execute(ctx, name, module, config, chosen, screen)
         if chosen.json:

@@ -38,6 +38,7 @@ def option(
     """A field that is also `--name` on the command line and WHORL_NAME in the environment.
 
     kind           'auto-int': 'auto' or a whole number; 'memory': 'auto' or a size such as 4GiB;
+                   'address': HOST:PORT or a port;
                    None: the annotation decides (bool, int, float, str, each perhaps `| None`)
     changes_bytes  whether another value can change a byte of the result: --resume refuses it then
     shown_default  what the help says in place of the default (for None: what stands in for it)
@@ -135,7 +136,7 @@ class RunOptions:
     )  # fmt: skip
     dashboard_address: str = option(
         "127.0.0.1:8787", "Where the dashboard of the local cluster listens.",
-        metavar="HOST:PORT", changes_bytes=False,
+        kind="address", metavar="HOST:PORT", changes_bytes=False,
     )  # fmt: skip
     resume: bool = option(False, "Go on with an unfinished run in the output.", changes_bytes=False)
     overwrite: bool = option(False, "Replace an earlier result in the output.", changes_bytes=False)

@@ -1,5 +1,6 @@
 """The root command: version, help, typos, and exceptions as exit codes."""
 
+import errno
 import subprocess
 import sys
 
@@ -119,11 +120,33 @@ def test_unexpected_error__is_written_to_a_file_that_is_named(monkeypatch, tmp_p
     assert result.exit_code == 1
     assert result.stderr.splitlines()[:2] == [
         "Error: unexpected ZeroDivisionError: half",
-        f"This is a bug. Details for a report: {file} (or run again with --debug).",
+        f"This is a bug. Details for a report: {file} (or run with --debug).",
     ]
     assert "Traceback" not in result.stderr
     assert "Traceback" in file.read_text()
     assert f"whorl {kernels.__version__}" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "Error: the memory of this machine is used up."),
+        (OSError(errno.ENOSPC, "no", "/d/x"), "Error: /d/x: the disk is full."),
+    ],
+)
+def test_full_memory_or_disk__is_4(monkeypatch, error, text):
+    result = failing(monkeypatch, error)
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (4, text)
+
+
+def test_closed_pipe__is_no_bug():
+    command = "import sys; from cli.__main__ import main; main(prog_name='whorl')"
+    words = [sys.executable, "-c", command, "doctor", "--json"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(60) == 1
 
 
 def test_debug__prints_the_traceback(monkeypatch, tmp_path):

@@ -118,6 +118,8 @@ def test_config_file__missing_one_is_a_usage_error():
         (["--block-size", "0"], "0 is less than 1."),
         (["--block-size", "big"], "'big' is neither 'auto' nor a whole number."),
         (["--memory-limit", "lots"], "'lots' is neither 'auto' nor a size such as 4GiB."),
+        (["--dashboard-address", "here"], "'here' is not HOST:PORT."),
+        (["--dashboard-address", ":99999"], "':99999' is not HOST:PORT."),
         (["--gap-open", "-1"], "-1 is not in the range x>=0."),
     ],
 )
