@@ -1,6 +1,7 @@
 """The report: one HTML file that opens offline, in any browser, in ten years.
 
 page        the general page: headline, warnings, sections, provenance; any application builds one
+running     the section on time, workers and losses
 figures     numbers -> pictures: plotly graphs, each with a still picture for want of scripts
 swg         the sections of an all-pairs run
 """

@@ -15,12 +15,12 @@ def provenance_parts(run: Mapping, citation: str) -> list:
     if citation:
         parts.append(Text("Please cite:", tone="quiet"))
         parts.append(Verbatim(citation, copy=True))
-    settings = [(name, *_setting(entry)) for name, entry in _mapping(run, "config").items()]
+    settings = [(name, *_setting(entry)) for name, entry in mapping(run, "config").items()]
     tables = [
         Table(("option", "value", "set by"), _texts(settings), folded="Settings"),
         _records(run.get("inputs"), "Input"),
-        Table(("package", "version"), _texts(_mapping(run, "versions").items()), folded="Versions"),
-        Table(("", ""), _texts(_mapping(run, "host").items()), folded="Machine"),
+        Table(("package", "version"), _texts(mapping(run, "versions").items()), folded="Versions"),
+        Table(("", ""), _texts(mapping(run, "host").items()), folded="Machine"),
         _records(run.get("outputs"), "Output"),
     ]
     parts.extend(table for table in tables if table.rows)
@@ -32,7 +32,8 @@ def provenance_parts(run: Mapping, citation: str) -> list:
     return parts
 
 
-def _mapping(run: Mapping, name: str) -> Mapping:
+def mapping(run: Mapping, name: str) -> Mapping:
+    """A part of run.json that should be a dict, {} where it is not."""
     value = run.get(name)
     return value if isinstance(value, Mapping) else {}
 

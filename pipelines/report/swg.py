@@ -11,8 +11,9 @@ from pipelines.report.histograms import distance_histogram, length_histogram, qu
 from pipelines.report.ordering import similarity_order
 from pipelines.report.page import build
 from pipelines.report.parts import Cell, Legend, Number, Section, Table, Text
+from pipelines.report.provenance import mapping
+from pipelines.report.running import run_section, whole_seconds
 from pipelines.report.sampling import MOST_RECORDS, Rows, choose, read_sample
-from pipelines.report.timeline import timeline
 
 CITATION = (
     "Smith TF, Waterman MS (1981) Identification of common molecular subsequences. "
@@ -48,7 +49,7 @@ def swg_report(
         _distances(run, sample),
         _map(run, sample),
         _input(run, lengths),
-        _how_it_ran(run, blocks),
+        run_section(run, blocks),
     ]
     return build(
         run,
@@ -106,11 +107,6 @@ def _setting(run: Mapping, name: str) -> object:
     return entry.get("value") if isinstance(entry, Mapping) else entry
 
 
-def _mapping(run: Mapping, name: str) -> Mapping:
-    value = run.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
 def _title(n: int) -> str:
     if n < 2:
         return "One sequence, no pair to compare" if n else "No sequences"
@@ -137,7 +133,7 @@ def _subtitle(run: Mapping, n: int) -> str:
 
 
 def _numbers(run: Mapping, sample: _Sample) -> list[Number]:
-    pairs = _mapping(run, "pairs")
+    pairs = mapping(run, "pairs")
     total = pairs.get("total", sample.n * (sample.n - 1) // 2)
     numbers = [Number("records", wording.count(sample.n)), Number("pairs", wording.count(total))]
     if len(sample.values):
@@ -160,24 +156,17 @@ def _numbers(run: Mapping, sample: _Sample) -> list[Number]:
 
 def _rates(run: Mapping) -> list[Number]:
     numbers = []
-    agreement = _mapping(run, "labels").get("one_nn")
+    agreement = mapping(run, "labels").get("one_nn")
     if isinstance(agreement, int | float):
         numbers.append(Number("1-NN agreement", f"{agreement:.3f}", "nearest has the same label"))
     if isinstance(run.get("cells"), int | float):
         numbers.append(Number("cells", wording.large(run["cells"]), "of alignment matrices"))
     if isinstance(run.get("gcups"), int | float):
         numbers.append(Number("GCUPS", f"{run['gcups']:.3g}", "10⁹ cells per second"))
-    seconds = _seconds(run)
+    seconds = whole_seconds(run)
     if seconds is not None:
         numbers.append(Number("time", wording.seconds(seconds), "from start to end"))
     return numbers
-
-
-def _seconds(run: Mapping) -> float | None:
-    if isinstance(run.get("seconds"), int | float):
-        return float(run["seconds"])
-    spent = [value for value in _mapping(run, "phases").values() if isinstance(value, int | float)]
-    return float(sum(spent)) if spent else None
 
 
 def _distances(run: Mapping, sample: _Sample) -> Section:
@@ -236,7 +225,7 @@ def _label_parts(run: Mapping, sample: _Sample) -> list:
         parts.append(Legend([("var(--missing)", "missing")]))
     if sample.labels is not None:
         parts.append(_label_table(sample))
-        agreement = _mapping(run, "labels").get("one_nn")
+        agreement = mapping(run, "labels").get("one_nn")
         if isinstance(agreement, int | float):
             parts.append(
                 Text(
@@ -301,67 +290,3 @@ def _input(run: Mapping, lengths: np.ndarray) -> Section:
     total = int(lengths.sum())
     intro = f"{wording.count(len(lengths))} records with {wording.count(total)} letters in all."
     return Section("Input", parts or [Text("No records.")], intro=intro)
-
-
-def _how_it_ran(run: Mapping, blocks: Sequence[Mapping]) -> Section:
-    parts: list = []
-    lost = run.get("workers_lost")
-    figure = timeline(blocks, lost if isinstance(lost, Sequence) else ())
-    phases = {
-        name: float(value)
-        for name, value in _mapping(run, "phases").items()
-        if isinstance(value, int | float)
-    }
-    if phases:
-        whole = sum(phases.values()) or 1.0
-        rows = [
-            (
-                wording.short(name),
-                Cell("", share=value / whole),
-                wording.seconds(value),
-                f"{value / whole:.0%}",
-            )
-            for name, value in phases.items()
-        ]
-        parts.append(Table(("phase", "", "time", "share"), rows, (2, 3)))
-    if figure is not None:
-        parts.append(figure)
-    parts.extend(_workers(run, blocks))
-    return Section("Run", parts or [Text("The run left no times.")], intro=_run_intro(run))
-
-
-def _run_intro(run: Mapping) -> str:
-    blocks, remarks = _mapping(run, "blocks"), []
-    if isinstance(blocks.get("done"), int):
-        remarks.append(f"{wording.count(blocks['done'])} blocks done")
-    if blocks.get("repeated"):
-        remarks.append(f"{wording.count(blocks['repeated'])} repeated")
-    lost = run.get("workers_lost")
-    n_lost = len(lost) if isinstance(lost, Sequence) and not isinstance(lost, str) else lost
-    if n_lost:
-        remarks.append(f"{n_lost} worker{'' if n_lost == 1 else 's'} lost and replaced")
-    return ", ".join(remarks) + "." if remarks else ""
-
-
-def _workers(run: Mapping, blocks: Sequence[Mapping]) -> list[Table]:
-    """Blocks and busy seconds of each worker, the busiest first; at most 100 of them."""
-    spent: dict[str, list[float]] = {}
-    for block in blocks:
-        if block.get("started") is not None and block.get("stopped") is not None:
-            spent.setdefault(str(block.get("worker", "")), []).append(
-                block["stopped"] - block["started"]
-            )
-    if not spent:
-        return []
-    ranked = sorted(spent, key=lambda name: (-sum(spent[name]), name))[:100]
-    most = sum(spent[ranked[0]]) or 1.0
-    rows = [
-        (
-            wording.short(name),
-            wording.count(len(spent[name])),
-            Cell("", share=sum(spent[name]) / most),
-            wording.seconds(sum(spent[name])),
-        )
-        for name in ranked
-    ]
-    return [Table(("worker", "blocks", "", "at work"), rows, (1, 3), folded="Workers")]

@@ -1,6 +1,5 @@
 """Numbers and foreign names in the words of the report. Pure functions, text out."""
 
-import math
 from collections.abc import Sequence
 
 LONGEST_NAME = 60  # letters of a foreign name that a reader can take in at a glance
@@ -15,24 +14,31 @@ def large(value: float) -> str:
     """3.2e12 -> '3.20 T'; below 100,000 all digits."""
     if abs(value) < 100_000:
         return f"{value:,.0f}"
-    step = min(int(math.log10(abs(value)) // 3), 6)
-    return f"{value / 1000**step:.3g} {' kMGTPE'[step]}"
+    return _scaled(value, 1000, ("", "k", "M", "G", "T", "P", "E"))
 
 
 def nbytes(value: float) -> str:
     """3.2e9 -> '2.98 GiB'."""
     if value < 1024:
         return f"{int(value)} bytes"
-    step = min(int(math.log2(value) // 10), 5)
-    return f"{value / 1024**step:.3g} {['', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'][step]}"
+    return _scaled(value, 1024, ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"))
+
+
+def _scaled(value: float, base: int, units: Sequence[str]) -> str:
+    """Three digits and the unit; 999,999 is '1 M' and not '1000 k'."""
+    step = 0
+    while step < len(units) - 1 and float(f"{abs(value):.3g}") >= 1000:
+        value, step = value / base, step + 1
+    return f"{value:.3g} {units[step]}"
 
 
 def seconds(value: float) -> str:
     """0.034 -> '34 ms', 12.34 -> '12.3 s', 4000 -> '1 h 07 min'."""
     if value < 1:
         return f"{value * 1000:.0f} ms"
-    if value < 60:
+    if value < 59.95:
         return f"{value:.1f} s"
+    value = round(value)
     if value < 3600:
         return f"{int(value // 60)} min {int(value % 60):02d} s"
     return f"{int(value // 3600):,} h {int(value % 3600 // 60):02d} min"
