@@ -25,6 +25,7 @@ A header starts with ">" in the first column; all lines up to the next one are i
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from itertools import pairwise
@@ -36,11 +37,10 @@ from pipelines.errors import InputProblem, UsageProblem
 from pipelines.formats import fasta_checks as checks
 from pipelines.formats.bytestream import ByteStream, StreamDamageError
 from pipelines.formats.fasta_blocks import GAPS, BlockParser, Parsed
+from pipelines.formats.fasta_headers import name_records
 from pipelines.formats.fasta_start import HEAD, check_start
 
 _PLAIN = {"dna": 3, "rna": 3, "protein": 19}  # highest code of an unambiguous residue
-_C1 = dict.fromkeys([*range(0x80, 0xA0), 0x2028, 0x2029], " ")  # control letters beyond ASCII
-_CONTROL = bytes(32 if (b < 32 and b != 10) or b == 127 else b for b in range(256))
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,11 @@ def _examine(
     _one_of("ids", ids, ("first", "full", "number"))
     _one_of("gaps", gaps, ("error", "remove"))
     content = _parse(url, gaps, keep)
-    _name(content, ids)
+    if content.parsed.lines.size:
+        raw = b"\n".join(content.parsed.headers)
+        content.parsed.headers.clear()
+        content.ids, content.descriptions, warnings = name_records(raw, content.parsed.lines, ids)
+        content.warnings.extend(warnings)
     _judge(content, alphabet)
     return content
 
@@ -206,6 +210,8 @@ def _parse(url: str, gaps: str, keep: Callable[[bytes], None] | None) -> _Conten
                 head = _feed(parser, head, block, stream.name)
             _feed(parser, head, b"", stream.name, last=True)
         except StreamDamageError as damage:
+            with suppress(InputProblem):  # count the records of a file that ends within its head
+                _feed(parser, head, b"", stream.name, last=True)
             whole = f"{parser.n - 1:,}" if parser.n > 1 else "0"
             text = f"{stream.name} {damage} after record {whole}."
             fault = InputProblem(text, remedy="Copy it again.")
@@ -253,36 +259,6 @@ def _content(stream: ByteStream, parsed: Parsed, fault: InputProblem | None) -> 
     none = np.zeros(parsed.lengths.size, bool)
     facts = (stream.name, stream.nbytes, stream.sha256, stream.compression)
     return _Content(*facts, parsed, fault, [], [], letters, offsets, "dna", [], [], none, none)
-
-
-def _name(content: _Content, ids: str) -> None:
-    """Ids and descriptions from the headers."""
-    n = content.parsed.lengths.size
-    if not n:
-        return
-    raw = b"\n".join(content.parsed.headers).translate(_CONTROL)
-    content.parsed.headers.clear()
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        text = raw.decode("utf-8", "backslashreplace")
-        first = content.parsed.lines[raw.count(b"\n", 0, error.start)]
-        content.warnings.append(
-            f"headers hold bytes that are not UTF-8 (first: line {first:,}); kept as \\xNN"
-        )
-    if not text.isascii():
-        text = text.translate(_C1)
-    headers = [header.strip(" ") for header in text.split("\n")]
-    if ids == "number":
-        content.ids = [str(k) for k in range(1, n + 1)]
-        content.descriptions = headers
-    elif ids == "full":
-        content.ids = headers
-        content.descriptions = [""] * n
-    else:
-        parts = [header.partition(" ") for header in headers]
-        content.ids = [part[0] for part in parts]
-        content.descriptions = [part[2].lstrip(" ") for part in parts]
 
 
 def _judge(content: _Content, alphabet: str) -> None:

@@ -32,7 +32,7 @@ def check_start(head: bytes, name: str) -> bytes:
             f"{name} is UTF-16 text.", remedy="Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE."
         )
     head = head.removeprefix(_BOM)
-    lines = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    lines = head[:HEAD].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not filled or filled[0][1].startswith(b">"):
         return head
