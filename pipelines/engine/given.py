@@ -18,6 +18,7 @@ from pipelines.engine.window import shown_name
 
 CONNECT_S = 8.0
 FIRST_WORKER_S = 30.0
+COMPARED = ("python", "whorl", "numba", "dask", "distributed")
 TOKEN_S = 5.0  # network file systems show a new file to other hosts with some delay
 
 
@@ -53,11 +54,14 @@ def check_workers(client: Client) -> dict[str, dict[str, Any]]:
     for address, found in {"scheduler": basic["scheduler"], **basic["workers"]}.items():
         python = ".".join(str(part) for part in found["host"]["python"].split(".")[:3])
         _compare(address, {"python": ours["python"]}, {"python": python})
+    try:  # the scheduler reads our tasks too
+        _compare("scheduler", ours, client.run_on_scheduler(probe.versions))
+    except ModuleNotFoundError:
+        _compare("scheduler", ours, {"python": ours["python"]})
     facts: dict[str, dict[str, Any]] = {}
     for address, found in ask(client, probe.facts).items():
-        if isinstance(found, BaseException):
-            found = {"versions": dict.fromkeys(probe.PACKAGES, ""), "cpu": ""}
-            found["versions"]["python"] = ours["python"]
+        if isinstance(found, BaseException):  # it could not even import this module
+            found = {"versions": {"python": ours["python"]}, "cpu": ""}
         _compare(address, ours, found["versions"])
         facts[address] = found
     return facts
@@ -113,7 +117,8 @@ async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _compare(address: str, ours: dict[str, str], theirs: dict[str, str]) -> None:
-    for package, version in ours.items():
+    for package in COMPARED:
+        version = ours.get(package, "")
         found = theirs.get(package, "")
         if version and _minor(found) != _minor(version):
             says = f"has {package} {found}" if found else f"has no {package}"

@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+from pipelines.engine import given
+
 
 def key(item):
     return f"test-job-{item[0]}-{item[1]}"
@@ -75,3 +77,11 @@ def warm_value(item, table):
 
 async def close_scheduler(engine):
     await engine._end.__self__._cluster.scheduler.close()
+
+
+def plugin_names(dask_scheduler):
+    return list(dask_scheduler.worker_plugins)
+
+
+def no_patience():
+    given.TOKEN_S = 0
