@@ -21,6 +21,8 @@ from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+import psutil
+
 from kernels import __version__
 from pipelines import output_rules, run_lock
 from pipelines.checksums import CHECKSUMS, checksum_lines, read_checksums
@@ -29,7 +31,7 @@ from pipelines.formats.distances import DistanceMatrix
 from pipelines.output_rules import ARRAY, WORK, WORK_RUN
 from pipelines.overwrite import remove_deleted_siblings, start_over
 from pipelines.run_lock import LOCK, RunLock, to_json
-from storage.directory import Directory
+from storage.directory import TEMPORARY, Directory
 from storage.errors import KeyMissing, StorageError
 from storage.folder import Folder, open_folder, require_space
 
@@ -252,9 +254,9 @@ def read_run(url: str, *, unfinished: bool = False, **storage_options: Any) -> d
     if state == "complete":
         sweep_leftovers(folder)
         return run
-    if state == "unfinished" and unfinished:
+    if state in ("unfinished", "deleted") and unfinished:
         return run
-    if state == "unfinished":
+    if state in ("unfinished", "deleted"):
         raise DamagedResult(
             f"{url} is unfinished.", remedy="Run the command that made it again, with --resume."
         )
@@ -288,7 +290,7 @@ def read_kept_input(url: str, **storage_options: Any) -> bytes | None:
 
 
 def sweep_leftovers(folder: Folder) -> None:
-    """Remove what a kill after run.json left: .work and the lock. Never a live owner's."""
+    """Remove what a kill left in a complete folder. Never a live owner's."""
     with suppress(StorageError):
         names = folder.names()
         owner = run_lock.read_owner(folder) if LOCK in names else None
@@ -296,8 +298,11 @@ def sweep_leftovers(folder: Folder) -> None:
             return
         if WORK in names and not folder.exists(f"{WORK}/keep"):
             folder.delete_tree(WORK)
+        for name in names:
+            match = TEMPORARY.fullmatch(name)
+            if match and not psutil.pid_exists(int(match[1])):
+                folder.delete(name)
         if owner is not None:
-            folder.sweep()
             folder.delete(LOCK)
 
 

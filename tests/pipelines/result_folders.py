@@ -1,6 +1,12 @@
 """Small result folders for tests: a known matrix, written block by block."""
 
+import json
+import os
+import socket
+import time
+
 import numpy as np
+import psutil
 
 from pipelines.formats.distances import MatrixLayout, ids_table
 from pipelines.results import ResultFolder, write_record
@@ -67,3 +73,20 @@ def make_result(url, values, *, block_size=7, ids=None, **layout_options):
     with create(url) as results:
         write_blocks(results, layout, values)
         return finish(results, values, ids)
+
+
+def interrupted(url, values, *, blocks):
+    """An unfinished folder of so many blocks."""
+    with create(url) as results:
+        write_blocks(results, layout_of(values), values, stop=blocks)
+
+
+def write_lock(folder, **changes):
+    owner = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+        "heartbeat": time.time(),
+        "token": "other",
+    }
+    (folder / ".lock").write_text(json.dumps({**owner, **changes}))
