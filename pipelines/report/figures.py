@@ -80,7 +80,7 @@ def bars(
         summary=summary,
         still=_still_bars(left, width, counts, set(marked), title, _ends(ticks)),
         tips={"texts": [list(tips)]},
-        log_toggle=True,
+        log_top=float(counts.max(initial=0)),
     )
 
 

@@ -1,7 +1,7 @@
 "use strict";
 /* Draws the figures over their still pictures. Without this script the page stays readable.
 
-   drawings: { name: { graph: plotly figure, tips, square } }
+   drawings: { name: { graph: plotly figure, tips, log_top: the largest count } }
    A text that starts with "--" is a colour of page.css and follows light and dark.
    tips of a map:    { cells: [name of each row], unit, digits }     value at the pointer
    tips of marks:    { texts: [[text of each mark] of each trace] } */
@@ -9,6 +9,7 @@
   const block = document.getElementById("drawings");
   const drawings = block ? JSON.parse(block.textContent) : {};
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const coarse = matchMedia("(pointer: coarse)"); /* there a drag scrolls the page */
   let printing = false;
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -35,7 +36,7 @@
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true, showlegend: false,
       font: { family: style("--text"), size: 13, color: style("--quiet") },
-      margin: { l: 52, r: 12, t: 8, b: 44 }, bargap: 0.04, dragmode: "zoom", hovermode: "closest",
+      margin: { l: 52, r: 12, t: 8, b: 44 }, bargap: 0.04, dragmode: coarse.matches ? false : "zoom", hovermode: "closest",
       modebar: { bgcolor: "rgba(0,0,0,0)", color: style("--quiet"), activecolor: style("--ink") },
     };
     const merged = { ...base, ...own };
@@ -43,7 +44,11 @@
       if (/^[xy]axis/.test(key)) merged[key] = { ...axis, ...merged[key] };
     }
     const pressed = figure.querySelector('[data-scale][aria-pressed="true"]');
-    if (pressed) merged.yaxis = { ...merged.yaxis, type: pressed.dataset.scale };
+    if (pressed && pressed.dataset.scale === "log") {
+      /* from below one, so that a bar of one record is seen */
+      const range = [Math.log10(0.6), Math.log10(Math.max(drawing.log_top, 2) * 1.3)];
+      merged.yaxis = { ...merged.yaxis, type: "log", range, dtick: drawing.log_top > 20 ? 1 : null };
+    }
     return merged;
   }
 

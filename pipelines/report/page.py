@@ -73,7 +73,7 @@ def build(
 
 
 def _drawing(part: Figure) -> dict:
-    return {"graph": part.graph, "tips": part.tips, "square": part.height == 0}
+    return {"graph": part.graph, "tips": part.tips, "log_top": part.log_top}
 
 
 def _warning(entry: object) -> str:

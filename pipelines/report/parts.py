@@ -75,7 +75,7 @@ class Figure:
     still: str = ""  # from pipelines.report.still
     tips: dict = field(default_factory=dict)
     height: int = 280  # pixels; 0 = square
-    log_toggle: bool = False
+    log_top: float = 0  # the largest count: offers a logarithmic scale up to it
     kind: str = "figure"
 
 

@@ -8,7 +8,7 @@ from pipelines.report import wording
 from pipelines.report.colours import LabelColours
 from pipelines.report.figures import heat_map
 from pipelines.report.histograms import distance_histogram, length_histogram, quantile_table
-from pipelines.report.ordering import similarity_order
+from pipelines.report.ordering import similarity_order, upper_triangle
 from pipelines.report.page import build
 from pipelines.report.parts import Cell, Legend, Number, Section, Table, Text
 from pipelines.report.provenance import mapping
@@ -73,7 +73,7 @@ class _Sample:
         self.unit = "score" if self.kind == "score" else "distance"
         chosen = choose(self.n, MOST_RECORDS, random_state, getattr(matrix, "block_size", 1))
         distances = read_sample(matrix, chosen)
-        upper = distances[np.triu_indices(len(chosen), 1)]
+        upper = upper_triangle(distances)
         self.values = upper[np.isfinite(upper)]
         self.n_missing = len(upper) - len(self.values)
         order = similarity_order(-distances if self.unit == "score" else distances)
@@ -135,7 +135,8 @@ def _subtitle(run: Mapping, n: int) -> str:
 def _numbers(run: Mapping, sample: _Sample) -> list[Number]:
     pairs = mapping(run, "pairs")
     total = pairs.get("total", sample.n * (sample.n - 1) // 2)
-    numbers = [Number("records", wording.count(sample.n)), Number("pairs", wording.count(total))]
+    n_pairs = wording.count(total) if total < 10**8 else wording.large(total)
+    numbers = [Number("records", wording.count(sample.n)), Number("pairs", n_pairs)]
     if len(sample.values):
         note = "" if sample.is_all else f"of {wording.count(len(sample.values))} sampled pairs"
         middle = f"{np.median(sample.values):.3g}"
@@ -246,7 +247,7 @@ def _label_table(sample: _Sample) -> Table:
             name = "no label" if colour != "#8A9096" else f"{wording.count(n_shared)} other labels"
             rows.append((Cell(name, colour=colour), wording.count(number), "", ""))
             continue
-        within = sample.distances[np.ix_(inside, inside)][np.triu_indices(int(inside.sum()), 1)]
+        within = upper_triangle(sample.distances[np.ix_(inside, inside)])
         beyond = sample.distances[np.ix_(inside, ~inside)]
         rows.append(
             (

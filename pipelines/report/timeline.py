@@ -143,7 +143,7 @@ def _layout(labels: list[str], losses: list[float]) -> dict:
     line = {"color": "--ink", "width": 1.5, "dash": "dash"}
     return {
         "barmode": "overlay",
-        "xaxis": {"title": {"text": "seconds since the first block"}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": "seconds"}, "rangemode": "tozero"},
         "yaxis": {
             "tickvals": list(range(len(labels))),
             "ticktext": [escape(label) for label in labels],  # plotly reads tags in tick texts

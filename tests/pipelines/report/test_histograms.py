@@ -33,7 +33,7 @@ def test_distance_histogram__sets_exact_zeros_and_ones_apart():
     part = distance_histogram(values)
     assert counted(part)[-2:].tolist() == [2, 3]
     assert counted(part)[:-2].sum() == 3
-    assert part.log_toggle
+    assert part.log_top == 3
 
 
 def test_distance_histogram__of_unbounded_distances_reaches_the_largest():
