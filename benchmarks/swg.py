@@ -5,9 +5,10 @@ everybody is cells of unordered pairs per second: sum of len(a) len(b), whatever
 or for padding.
 """
 
+import contextlib
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from benchmarks import harness, peers
 from benchmarks.harness import Contender, tell
 from benchmarks.sequences import SequenceSet
 from kernels import swg
+from kernels._pairs import LADDERS
 
 IDENTITY_PEERS = ("parasail stats_striped_16", "parasail stats_striped_16, C loop")
 SCORE_PEERS = (
@@ -34,7 +36,10 @@ PEERS_OF = {
     "score-min": SCORE_PEERS,
     "score": (*SCORE_PEERS, "Biopython score"),
 }
-DISTANCES = ("identity-longer", "identity-aligned", "score")
+# Proteins only: the score pass without its 8-bit lanes and the repeats they bring.
+SCORE_INT16 = "score-int16"
+PEERS_OF[SCORE_INT16] = SCORE_PEERS
+DISTANCES = ("identity-longer", "identity-aligned", "score", SCORE_INT16)
 HEADING = ("contender", "gives", "GCUPS", "lowest", "highest", "ours is", "lowest", "highest")
 ORACLE_PAIRS = 1000
 
@@ -59,17 +64,30 @@ def ours(data: SequenceSet, distance: str, threads: int) -> Contender:
     """The public function on the whole set; its result is the (n, n) matrix."""
 
     def run() -> np.ndarray:
-        return swg.distance_matrix(
-            data.sequences,
-            alphabet=data.alphabet,
-            gap_open=data.gap_open,
-            gap_extend=data.gap_extend,
-            distance=distance,
-            n_threads=threads,
-        )
+        with _lanes_of_16(distance == SCORE_INT16):
+            return swg.distance_matrix(
+                data.sequences,
+                alphabet=data.alphabet,
+                gap_open=data.gap_open,
+                gap_extend=data.gap_extend,
+                distance="score" if distance == SCORE_INT16 else distance,
+                n_threads=threads,
+            )
 
     plural = "s" if threads > 1 else ""
     return Contender(f"ours {distance}, {threads} thread{plural}", "matrix", data.cells, run)
+
+
+@contextlib.contextmanager
+def _lanes_of_16(wanted: bool) -> Iterator[None]:
+    """Keep the score pass from 8-bit lanes: no option of the product, which knows better."""
+    ladder = LADDERS["score"]
+    if wanted:
+        LADDERS["score"] = tuple(form for form in ladder if form.bits > 8)
+    try:
+        yield
+    finally:
+        LADDERS["score"] = ladder
 
 
 def run(data: SequenceSet, setting: Setting) -> list[dict]:
@@ -79,6 +97,9 @@ def run(data: SequenceSet, setting: Setting) -> list[dict]:
         f"\n## {data.name}: {len(lengths)} {data.alphabet} sequences, mean length "
         f"{lengths.mean():.0f}, {data.cells / 1e9:.3f} G cells of unique pairs"
     )
+    if data.alphabet != "protein":
+        kept = tuple(name for name in setting.distances if name != SCORE_INT16)
+        setting = replace(setting, distances=kept)
     records = [_run_threads(data, setting, threads) for threads in setting.threads]
     if len(setting.threads) > 1:
         records.append(_run_scaling(data, setting))
@@ -194,6 +215,8 @@ def verify(data: SequenceSet, timed: Sequence[Contender], parts: dict, oracle_pa
     if scores is None:
         scores = ours(data, "score", 1).run()
     different, shares = {}, {}
+    if SCORE_INT16 in matrices:
+        different[SCORE_INT16] = int((matrices[SCORE_INT16] != scores).sum())
     pairs = _oracle_sample(len(data.sequences), oracle_pairs)
     different["parasail sw_scan_32"] = _count(scores, pairs, _scan(data, pairs))
     for contender in timed:
