@@ -54,6 +54,14 @@ class LazyGroup(click.Group):
 class Whorl(LazyGroup):
     """The root: one place where signals and exceptions become exit codes."""
 
+    def main(self, args: Any = None, **kwargs: Any) -> Any:
+        try:
+            return super().main(args, **kwargs)
+        except SystemExit as end:
+            if args is None and end.code in signals.CODES:  # this process is ours to end
+                signals.end_soon(end.code)
+            raise
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta["whorl.arguments"] = list(args)
         return super().parse_args(ctx, args)

@@ -111,27 +111,27 @@ def look_names(problems: list[str]) -> dict[str, Any]:
 
 
 def look_cpu(problems: list[str]) -> dict[str, Any]:
-    from dask.system import CPU_COUNT
-
     from kernels import _jit
+    from pipelines.engine.cluster import usable_cores
 
     known = _jit.features()
     widths = [name for name in ("avx512bw", "avx2", "sse4.1", "neon", "sve") if name in known]
     return {
         "is": f"{platform.machine()} {_jit.target().partition(',')[0]}",
         "vectors": "/".join(widths) or "plain",
-        "usable cores": CPU_COUNT,
+        "usable cores": usable_cores(),
         "of": os.cpu_count(),
     }
 
 
 def look_memory(problems: list[str]) -> dict[str, Any]:
     import psutil
-    from distributed.system import MEMORY_LIMIT
+
+    from pipelines.engine.cluster import usable_memory
 
     memory = psutil.virtual_memory()
     return {
-        "usable": units.size(MEMORY_LIMIT),
+        "usable": units.size(usable_memory()),
         "of": units.size(memory.total),
         "free": units.size(memory.available),
     }

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 
 GRACE_S = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CODES = {128 + number for number in SIGNALS}
 
 
 class Stopped(BaseException):
@@ -106,6 +107,13 @@ def end_now(number: int, last_words: Callable[[int], str] | None) -> None:
         with contextlib.suppress(Exception):
             os.write(2, (last_words(number) + "\n").encode())
     os._exit(128 + number)
+
+
+def end_soon(code: int, seconds: float = 1.0) -> None:
+    """Python waits at its end for every thread, also one that waits for a worker just killed."""
+    timer = threading.Timer(seconds, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 def end_children() -> None:

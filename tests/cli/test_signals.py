@@ -38,6 +38,14 @@ with stoppable():
     time.sleep(30)
 """
 
+LINGERING = """
+import threading, time
+from cli.signals import end_soon
+threading.Thread(target=time.sleep, args=(60,)).start()
+end_soon(143, seconds=0.2)
+print("ready", flush=True)
+"""
+
 
 def start(script):
     process = subprocess.Popen(
@@ -77,6 +85,12 @@ def test_signal__leaves_no_child_process():
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert not psutil.pid_exists(int(pid))
+
+
+def test_end_soon__does_not_wait_for_threads():
+    process, _ = start(LINGERING)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
 
 
 def test_stoppable__gives_back_handlers_and_thread():

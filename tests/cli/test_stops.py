@@ -43,7 +43,7 @@ def test_signal__closes_all_and_names_the_command(scene, tmp_path, number, code,
         "Finished blocks are kept. Go on with: whorl run fake numbers.txt -o out "
         + " ".join([*CLUSTER, "--naptime", "0.2", "--resume"]),
     ]
-    assert drill.members(process.pid) == []
+    assert drill.wait_until(lambda: drill.members(process.pid) == [])
     assert drill.leftovers(tmp_path) == set()
     assert drill.wait_until(lambda: drill.shared_memory() <= segments)
     assert not (tmp_path / "out" / ".lock").exists()
@@ -77,7 +77,7 @@ def test_success__leaves_only_the_result(tmp_path):
     process = drill.start(*CLUSTER, cwd=tmp_path)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert drill.members(process.pid) == []
+    assert drill.wait_until(lambda: drill.members(process.pid) == [])
     assert drill.leftovers(tmp_path) == set()
     assert drill.wait_until(lambda: drill.shared_memory() <= segments)
     assert not any(p.name.startswith(".") for p in (tmp_path / "out").iterdir())
