@@ -34,8 +34,8 @@ class StreamDamageError(Exception):
 class ByteStream:
     """One pass over an input. nbytes and sha256, of the bytes as stored, are final at its end."""
 
-    def __init__(self, url: str, keep: Callable[[bytes], None] | None = None):
-        self.url = url
+    def __init__(self, url: str | os.PathLike[str], keep: Callable[[bytes], None] | None = None):
+        self.url = url = os.fspath(url)
         self.name = "standard input" if url == "-" else url
         self.nbytes = 0
         self.compression = "none"
@@ -173,13 +173,15 @@ def _open(url: str, close: ExitStack) -> IO[bytes]:
     path = url.removeprefix(_LOCAL)
     try:
         return close.enter_context(open(path, "rb") if "://" not in path else _open_remote(url))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageProblem(f"{url} does not exist.", remedy=_nearest(path)) from None
     except IsADirectoryError:
         raise UsageProblem(f"{url} is a folder, not a file.", remedy=_inside(path)) from None
     except PermissionError:
         remedy = "Ask its owner, or give another file."
         raise UsageProblem(f"{url} cannot be read: permission denied.", remedy=remedy) from None
+    except OSError as error:  # a name that is too long, a link to itself
+        raise UsageProblem(f"{url} cannot be read: {error.strerror}.") from None
 
 
 def _open_remote(url: str) -> Any:

@@ -156,6 +156,16 @@ def test_folder__is_refused_and_names_a_file_in_it(save, tmp_path):
     assert str(tmp_path / "seqs.fa.gz") in caught.value.remedy
 
 
+def test_path_below_a_file__does_not_exist(save):
+    with pytest.raises(UsageProblem, match="does not exist"):
+        read_bytes(save(b"") + "/seqs.fa")
+
+
+def test_unreadable_names__are_refused(tmp_path):
+    with pytest.raises(UsageProblem, match="cannot be read"):
+        read_bytes(str(tmp_path / ("x" * 300)))
+
+
 def test_unknown_protocol__is_a_storage_error():
     with pytest.raises(StorageError, match="nowhere"):
         read_bytes("nowhere://bucket/x.fa")

@@ -112,6 +112,23 @@ def test_reader__reads_proteins_with_stops_and_rare_letters(save):
     assert records.ambiguous == 1
 
 
+def test_alphabet__is_what_was_asked_for(save, refused):
+    assert read_fasta(save(b">a\nACGT\n"), alphabet="protein").codes.tolist() == [0, 4, 7, 16]
+    assert read_fasta(save(b">a\nACGT\n"), alphabet="rna").alphabet == "rna"
+    assert 'column 4: "L" is not an RNA letter' in refused(b">a\nMKVLW\n", alphabet="rna")[0]
+
+
+def test_reader__does_not_depend_on_how_many_letters_it_works_on(save, monkeypatch):
+    text = b"".join(
+        b">p%d\n%s\n" % (k, b"ACGTACGTNN"[: k % 11] * 7) for k in range(1, 60) if k % 11
+    )
+    text += b">p\nMKVLW1\n"
+    whole = survey_fasta(save(text))
+    monkeypatch.setattr("pipelines.formats.fasta_checks._GROUP", 50)
+    assert survey_fasta(save(text)) == whole
+    assert whole.problems
+
+
 def test_reader__reads_standard_input_and_keeps_its_bytes(monkeypatch):
     class Pipe:
         buffer = io.BytesIO(gzip.compress(b">a\nACGT\n"))
