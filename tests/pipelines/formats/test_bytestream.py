@@ -174,3 +174,26 @@ def test_unknown_protocol__is_a_storage_error():
 @pytest.mark.parametrize("first", [b"", b"\x1f", b">a", b"BZhello there", b"\xfd7zX"])
 def test_compression__is_none_for_other_first_bytes(first):
     assert compression_of(first) == "none"
+
+
+def test_stream__reads_from_s3_and_names_the_nearest_object(s3, text):
+    fs = fsspec.filesystem("s3")
+    fs.pipe_file(f"{s3}/in/seqs.fa.gz", gzip.compress(text))
+    assert read_bytes(f"{s3}/in/seqs.fa.gz") == text
+    with pytest.raises(UsageProblem, match="does not exist") as caught:
+        read_bytes(f"{s3}/in/seq.fa.gz")
+    assert caught.value.remedy == f"Did you mean {s3}/in/seqs.fa.gz?"
+
+
+def test_stream__tells_a_source_that_stops(save, monkeypatch):
+    with ByteStream(save(b">a\nACGT\n")) as stream:
+        monkeypatch.setattr(stream, "_file", Failing())
+        with pytest.raises(StorageError, match="reading stopped after 0 bytes: gone"):
+            list(stream.blocks())
+
+
+class Failing:
+    """A connection that breaks."""
+
+    def read(self, size):
+        raise ConnectionResetError("gone")
