@@ -86,6 +86,9 @@ def result_folder(
     except BaseException as error:
         stopped = getattr(error, "exit_code", 1) in (130, 143)
         folder.abandon("stopped" if stopped else "failed")
+        with contextlib.suppress(Exception):  # the error at hand is the one to tell
+            if not folder.folder.exists(".work"):
+                ctx.meta["whorl.folder"] = None  # no block was finished: nothing to go on with
         raise
 
 

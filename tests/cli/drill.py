@@ -74,5 +74,5 @@ def leftovers(cwd):
     """What lies beside the input and the result, and in the temporary folder of the command."""
     beside = {p.name for p in Path(cwd).iterdir()} - {"numbers.txt", "out", "tmp"}
     scratch = {p.name for p in Path(cwd, "tmp").iterdir()}
-    inside = {p.name for p in Path(cwd, "out").rglob("*") if "tmp" in p.name}
+    inside = {p.name for p in Path(cwd, "out").rglob("*") if p.name.endswith("-tmp")}
     return beside | scratch | inside

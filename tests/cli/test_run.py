@@ -64,20 +64,38 @@ def test_failed_task__is_6_and_resumable(fake):
     assert result.exit_code == 6
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines[-2].startswith("Error: fake-power-1 failed 3 times, last on driver: ValueError: 1")
+    assert lines[-2].startswith("Error: fake-power-3 failed 3 times, last on driver: ValueError: 3")
     assert lines[-1] == (
         "Finished blocks are kept. "
         "Go on with: whorl run fake numbers.txt -o out --mishap task --resume"
     )
     assert fake("--resume").exit_code == 0
+    assert fake_application.read("out")["blocks"] == {"done": 3, "computed": 1}
 
 
-def test_bug__is_1_and_leaves_error_txt(fake):
+def test_bug__is_1_and_writes_a_file_that_is_named(fake, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     result = fake("--mishap", "bug")
     assert result.exit_code == 1
     assert "Error: unexpected ZeroDivisionError: a bug" in result.stderr.splitlines()
-    assert "ZeroDivisionError" in Path("out/.work/error.txt").read_text()
+    [file] = tmp_path.glob("whorl-error-*.txt")
+    assert f"Details for a report: {file} " in result.stderr
+    assert "whorl run fake numbers.txt -o out --mishap bug" in file.read_text()
     assert "Traceback" not in result.stderr
+
+
+def test_bug__without_a_finished_block_leaves_nothing_to_resume(fake):
+    result = fake("--mishap", "bug")
+    assert not Path("out").exists()
+    assert "--resume" not in result.stderr
+
+
+def test_bug__with_finished_blocks_is_told_in_their_folder(fake):
+    fake("--mishap", "task")
+    result = fake("--mishap", "bug", "--resume")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError" in Path("out/.work/error.txt").read_text()
+    assert result.stderr.splitlines()[-1].startswith("Finished blocks are kept. Go on with: ")
 
 
 def test_resume__of_a_complete_result_has_nothing_to_do(fake):
