@@ -25,7 +25,7 @@ def survey(folder: Folder) -> tuple[str, dict]:
     """(state, run): what the folder holds, and its run.json or .work/run.json ({} for neither).
 
     "new": nothing, or a lock alone   "unfinished", "complete": ours   "foreign": somebody else's
-    "deleted": an --overwrite of an object store was killed; the rest may go
+    "void": an unfinished run of ours that has no finished block; nothing is lost without it
     """
     names = [name for name in folder.names() if name != LOCK and not TEMPORARY.fullmatch(name)]
     if "run.json" in names:
@@ -34,10 +34,17 @@ def survey(folder: Folder) -> tuple[str, dict]:
     if WORK in names:
         run = read_ours(folder, WORK_RUN)
         if run:
-            return ("deleted" if run["status"] == "deleted" else "unfinished"), run
+            return ("void" if is_void(folder, run) else "unfinished"), run
         if names == [WORK] and not folder.list(WORK):
             return "new", {}
     return ("foreign" if names else "new"), {}
+
+
+def is_void(folder: Folder, run: dict) -> bool:
+    """True when no block is done and no input is kept, or when the rest of it is being deleted."""
+    if run["status"] == "deleted":
+        return True
+    return not folder.list(f"{WORK}/blocks") and not folder.exists(f"{WORK}/input")
 
 
 def read_ours(folder: Folder, key: str) -> dict:
@@ -54,7 +61,7 @@ def check_place(folder: Folder, inputs: Sequence[str]) -> None:
     """Refuse a path that cannot become a folder of ours, or that entangles input and output."""
     if not isinstance(folder, Directory):
         return
-    path, url = folder.path, folder.url
+    path, url = os.path.realpath(folder.path), folder.url
     if os.path.exists(path) and not os.path.isdir(path):
         raise UsageProblem(f"{url} is a file; the output is a folder.", remedy="Choose another -o.")
     for given in inputs:
@@ -79,13 +86,14 @@ def refuse_existing(
 ) -> None:
     """Raise UsageProblem unless the run may go into the folder as it is."""
     url = folder.url
-    if state == "foreign" or (overwrite and state in ("complete", "unfinished")):
+    if state in ("foreign", "void") or (overwrite and state != "new"):
         refuse_foreign(folder, state, earlier)
     elif state == "unfinished" and resume:
         refuse_other_run(folder, earlier, wanted)
     elif state == "unfinished":
+        done = len(folder.list(f"{WORK}/blocks"))
         raise UsageProblem(
-            f"{url} holds an unfinished run of {earlier.get('app')}.",
+            f"{url} holds an unfinished run of {earlier.get('app')} ({done:,} blocks done).",
             remedy="Go on with --resume, start anew with --overwrite, or use another folder.",
         )
     elif state == "complete":

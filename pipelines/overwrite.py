@@ -15,21 +15,23 @@ from storage.folder import Folder
 
 def start_over(folder: Folder) -> RunLock:
     """Empty the folder, which was checked to hold a result of ours only, and lock it."""
-    if isinstance(folder, Directory) and is_inside(os.getcwd(), folder.path):
+    real = os.path.realpath(folder.path) if isinstance(folder, Directory) else ""
+    if real and is_inside(os.getcwd(), real):
         raise UsageProblem(f"{folder.url} is the current folder; --overwrite would delete it.")
     lock = run_lock.acquire(folder)
     if isinstance(folder, Directory):
-        parent, name = os.path.split(folder.path)
+        parent, name = os.path.split(real)  # a link to the folder stays
         hidden = os.path.join(parent, f".{name}.{secrets.token_hex(4)}.whorl-deleted")
         lock.release(delete=False)
         try:
-            os.rename(folder.path, hidden)
+            os.rename(real, hidden)
         except OSError as error:
             folder.delete(LOCK)
             raise UsageProblem(
                 f"{folder.url} cannot be renamed before it is deleted: {error.strerror}.",
                 remedy="Use another folder.",
             ) from error
+        folder.make()
         lock = run_lock.acquire(folder)
         shutil.rmtree(hidden, ignore_errors=True)
         return lock
@@ -53,7 +55,7 @@ def remove_deleted_siblings(folder: Folder) -> None:
     """Finish the deleting that a killed --overwrite began."""
     if not isinstance(folder, Directory):
         return
-    parent, name = os.path.split(folder.path)
+    parent, name = os.path.split(os.path.realpath(folder.path))
     with suppress(OSError):
         for entry in os.listdir(parent):
             if entry.startswith(f".{name}.") and entry.endswith(".whorl-deleted"):

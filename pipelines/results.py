@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -49,6 +50,7 @@ class ResultFolder:
         self.resumed = resumed
         self.complete = lock is None
         self._started, self._lock = started, lock
+        self._made_folder = False
 
     @classmethod
     def create(
@@ -97,11 +99,13 @@ class ResultFolder:
             return cls(folder, earlier, None, resumed=True)
         run_lock.refuse_if_owned(folder)
         output_rules.refuse_existing(folder, state, earlier, wanted, resume, overwrite)
-        kept = "" if overwrite else f"{WORK}/{ARRAY}"
-        if needed_bytes and (folder.free_bytes() or needed_bytes) < needed_bytes:
+        free = folder.free_bytes()
+        if free is not None and free < needed_bytes:
+            kept = "" if overwrite else f"{WORK}/{ARRAY}"
             require_space(folder, needed_bytes, kept=used_bytes(folder, kept))
         remove_deleted_siblings(folder)
-        if (overwrite and state != "new") or state == "deleted":
+        made = isinstance(folder, Directory) and folder.make()
+        if (overwrite and state != "new") or state == "void":
             lock = start_over(folder)
         else:
             lock = run_lock.acquire(folder)
@@ -115,7 +119,9 @@ class ResultFolder:
         except BaseException:
             lock.release()
             raise
-        return cls(folder, wanted, lock, resumed=state == "unfinished" and resume)
+        results = cls(folder, wanted, lock, resumed=state == "unfinished" and resume)
+        results._made_folder = made
+        return results
 
     @property
     def array_prefix(self) -> str:
@@ -190,13 +196,24 @@ class ResultFolder:
         return json.loads(run_bytes)
 
     def abandon(self, status: str = "interrupted", **facts: Any) -> None:
-        """Stop without a result: .work stays for --resume, the lock goes."""
+        """Stop without a result: .work stays for --resume, the lock goes.
+
+        Without a finished block there is nothing to resume: then nothing stays but what the
+        caller put into .work (a log, a kept input).
+        """
         if self._lock is None:
             return
         with suppress(StorageError, UsageProblem):
             self.update_status({**facts, "status": status})
+            ours = (WORK_RUN, f"{self.array_prefix}/")
+            if not [key for key in self.folder.list(WORK) if not key.startswith(ours)]:
+                self.folder.delete_tree(self.array_prefix)
+                self.folder.delete_tree(WORK)
         with suppress(StorageError):
             self._release()
+        if self._made_folder and isinstance(self.folder, Directory):
+            with suppress(OSError):
+                os.rmdir(self.folder.path)  # only when it is empty
 
     def __enter__(self) -> ResultFolder:
         return self
@@ -254,9 +271,9 @@ def read_run(url: str, *, unfinished: bool = False, **storage_options: Any) -> d
     if state == "complete":
         sweep_leftovers(folder)
         return run
-    if state in ("unfinished", "deleted") and unfinished:
+    if state in ("unfinished", "void") and unfinished:
         return run
-    if state in ("unfinished", "deleted"):
+    if state in ("unfinished", "void"):
         raise DamagedResult(
             f"{url} is unfinished.", remedy="Run the command that made it again, with --resume."
         )

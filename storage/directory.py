@@ -25,11 +25,21 @@ class Directory:
 
     def __init__(self, path: str, *, url: str | None = None) -> None:
         self.url = url if url is not None else path
-        self.path = os.path.realpath(os.path.expanduser(path))
+        # links stay: what one leads to may have another name on another host
+        self.path = os.path.abspath(os.path.expanduser(path))
 
     def path_of(self, key: str) -> str:
         """Absolute path of a key."""
         return os.path.join(self.path, check_key(key))
+
+    def make(self) -> bool:
+        """Create the directory, also where a link leads to; True when it was not there."""
+        existed = os.path.isdir(self.path)
+        try:
+            os.makedirs(os.path.realpath(self.path), exist_ok=True)
+        except OSError as error:
+            raise_for(error, self.path)
+        return not existed
 
     def put(self, key: str, data: bytes) -> None:
         with replace_file(self.path_of(key)) as file:

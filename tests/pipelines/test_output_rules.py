@@ -32,7 +32,9 @@ def out(tmp_path):
 @pytest.mark.parametrize("complete", [True, False])
 def test_existing_output__needs_a_word_of_the_user(out, values, complete):
     make_result(out, values) if complete else interrupted(out, values, blocks=1)
-    with pytest.raises(UsageProblem, match=r"out holds (a complete|an unfinished) run") as refused:
+    with pytest.raises(
+        UsageProblem, match=r"out holds (a complete|an unfinished) run of swg"
+    ) as refused:
         create(out)
     assert "--overwrite" in refused.value.remedy
     assert ("--resume" in refused.value.remedy) is not complete
@@ -134,6 +136,9 @@ def test_space__is_checked_before_anything_is_written(out, monkeypatch):
         create(out, needed_bytes=61 * 2**30)
     assert not out.exists()
     create(out, needed_bytes=2**30).abandon()
+    monkeypatch.setattr(Directory, "free_bytes", lambda self: 0)
+    with pytest.raises(NoSpace, match=r"0 B free\."):
+        create(out, needed_bytes=1)
 
 
 def test_space__counts_what_a_resumed_run_has_written(out, values, monkeypatch):

@@ -13,6 +13,7 @@ from pipelines.formats.distances import open_distances
 from pipelines.results import keep_input, read_kept_input, read_run, replace_file
 from pipelines.verify import verify
 from storage.directory import temporary_name
+from storage.errors import NoSpace
 from tests.pipelines.result_folders import (
     INPUT,
     OPTIONS,
@@ -182,11 +183,47 @@ def test_status__is_seen_by_others_while_running(out):
         assert "--resume" in refused.value.remedy
 
 
-def test_interrupt__is_recorded_and_releases_the_lock(out):
-    with pytest.raises(KeyboardInterrupt), create(out):
-        raise KeyboardInterrupt
+def test_interrupt__is_recorded_and_releases_the_lock(out, values):
+    with create(out) as results:
+        write_blocks(results, layout_of(values), values, stop=1)
+        results.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert read_run(str(out), unfinished=True)["status"] == "interrupted"
     assert not (out / ".lock").exists()
+
+
+@pytest.mark.parametrize("place", ["directory", "memory"])
+def test_abandon__without_a_finished_block_leaves_nothing(tmp_path, values, place):
+    url = str(tmp_path / "out") if place == "directory" else "memory://abandoned/out"
+    with create(url) as results:
+        results.folder.put(f"{results.array_prefix}/zarr.json", layout_of(values).metadata())
+    assert results.folder.names() == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_abandon__keeps_what_the_caller_put_into_work(out):
+    with create(out) as results:
+        results.folder.put(results.work_key("log.jsonl"), b"{}")
+    assert sorted(os.listdir(out / ".work")) == ["log.jsonl", "run.json"]
+    with create(out, options={"gap_open": 1}) as results:  # nothing is lost: no flag needed
+        assert not results.resumed
+        assert os.listdir(out / ".work") == ["run.json"]
+
+
+@pytest.mark.slow
+def test_full_disk__leaves_a_run_that_can_be_resumed(small_disk):
+    values = symmetric(240)
+    out, ballast = small_disk / "out", small_disk / "ballast"
+    ballast.write_bytes(b"x" * 150_000)
+    layout = layout_of(values, 80, triangle="upper", compression="none")
+    with pytest.raises(NoSpace, match="the disk is full"), create(out) as results:
+        write_blocks(results, layout, values)
+    assert 0 < len(os.listdir(out / ".work/blocks")) < 6
+    ballast.unlink()
+    with create(out, resume=True) as results:
+        assert 0 < write_blocks(results, layout, values) < 6
+        finish(results, values)
+    assert verify(str(out)).problems == []
+    assert results.folder.sweep() == 0
 
 
 def test_read_run__tells_what_is_wrong(out, values):

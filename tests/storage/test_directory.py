@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import threading
 
 import pytest
@@ -100,22 +99,6 @@ def test_replace_file__leaves_nothing_when_the_block_raises(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail_half_way()
     assert os.listdir(tmp_path) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(command, capture_output=True).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("mounting a small tmpfs needs root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.slow
