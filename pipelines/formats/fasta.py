@@ -217,10 +217,13 @@ def _parse(url: str, gaps: str, keep: Callable[[bytes], None] | None) -> _Conten
             fault = InputProblem(text, remedy="Copy it again.")
         except InputProblem as problem:
             fault = problem
-    parsed = parser.finish() if fault is None else Parsed()
+    parsed = parser.finish()
+    if fault is None and parsed.orphans:  # after more blank lines than check_start looks at
+        text = f'{stream.name} has text before its first record; a FASTA file starts with ">".'
+        fault = InputProblem(text, remedy="Give a FASTA file.")
     if fault is None and not parsed.lengths.size:
         fault = _nothing(stream, size)
-    return _content(stream, parsed, fault)
+    return _content(stream, parsed if fault is None else Parsed(), fault)
 
 
 def _feed(
@@ -250,7 +253,7 @@ def _content(stream: ByteStream, parsed: Parsed, fault: InputProblem | None) -> 
     np.cumsum(parsed.lengths, out=offsets[1:])
     letters = np.empty(int(offsets[-1]), np.uint8)
     at = 0
-    pieces = parsed.letters[::-1] if fault is None else []
+    pieces = parsed.letters[::-1]
     parsed.letters.clear()
     while pieces:  # one piece leaves as its copy comes, so the letters are never held twice
         piece = pieces.pop()

@@ -281,6 +281,10 @@ def test_reader__warns_of_nucleotide_codes_read_as_protein(save):
         (b"LOCUS  X\n", 'is GenBank, not FASTA: line 1 is "LOCUS  X".'),
         (b"\x7fELF\0\0", 'line 1 is "\\x7fELF\\x00\\x00"; a FASTA file starts with ">".'),
         (">a\nACGT\n".encode("utf-16"), "is UTF-16 text."),
+        (
+            b"\n" * 20_000 + b"ACGT\n>a\nACGT\n",
+            'has text before its first record; a FASTA file starts with ">".',
+        ),
     ],
 )
 def test_reader__refuses_what_is_no_fasta(refused, data, text):
