@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.report import swg_report
 from tests.pipelines.report.samples import InBlocks, InMemory, Page, families, timed_blocks
+from tests.pipelines.report.test_figures import decoded
 
 RUN = {
     "schema": 1,
@@ -83,8 +84,15 @@ def test_swg_report__of_every_kind_of_distance(kind):
 
 def test_swg_report__orders_similar_records_side_by_side():
     cells = Page(report(30)).drawings["map"]["tips"]["cells"]
-    labels = [cell.split(" · ")[1] for cell in cells]
+    labels = np.array([cell.split(" · ")[1] for cell in cells])
     assert sum(a != b for a, b in pairwise(labels)) == 2
+
+
+def test_swg_report__map_and_its_ids_are_in_the_same_order():
+    drawing = Page(report(30, labels=False)).drawings["map"]
+    numbers = [int(cell.removeprefix("id")) for cell in drawing["tips"]["cells"]]
+    drawn = decoded(drawing["graph"]["data"][0]["z"])
+    np.testing.assert_allclose(drawn, families(30)[0][np.ix_(numbers, numbers)], atol=1e-4)
 
 
 def test_swg_report__same_arguments_same_bytes_and_other_seed_other_sample():
