@@ -1,0 +1,295 @@
+"""Which pairs go into which lanes: batches of targets, the width of their lanes, re-runs of what overflowed.
+
+Work on one block of pairs: `rows` and `columns` are indices of sequences. A *job* aligns some queries with at
+most one batch of targets. Keys (see kernels/_gotoh.py) are packed per job:
+
+    score       A * score, A = 1
+    identical   A * score + M
+    columns     A * score + B * M - N
+
+M counts identical columns, N all others. A exceeds what stands below it, so that the largest key belongs to
+the best score, of these to the most identical columns, and of these to the fewest others; and M and N can be
+read off the key.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels._gotoh import Form, kernel, key_range, tile_columns
+from kernels._jit import njit
+
+# From the fastest on. A rebased form may be tried beyond its range: pairs that overflow go on to the next.
+LADDERS = {
+    "score": (Form(8, True), Form(16, False), Form(16, True), Form(32, False), Form(64, False)),
+    "identical": (
+        Form(16, False), Form(16, True), Form(32, False), Form(32, True), Form(64, False),
+    ),
+    "columns": (Form(32, False), Form(32, True), Form(64, False)),
+}  # fmt: skip
+HOPELESS = 0.15  # share of overflowing pairs beyond which a narrow form costs more than it saves
+PROBE = 12  # queries that tell the share
+MOST_QUERIES = 512  # of a job, so that threads end together
+WORTH_TRYING = 4  # a form is tried where it holds this many times the largest score of a column
+
+
+class Packing(NamedTuple):
+    """How counts are packed into keys for queries and targets of given lengths."""
+
+    a: int  # weight of the score
+    b: int  # weight of an identical column, 0 where none is counted
+    other: int  # of any other column
+    gap_open: int
+    gap_extend: int
+    smallest: int  # key of one aligned column, padding included
+    largest: int
+
+
+class Group(NamedTuple):
+    """Sequences in one vector, for the kernels: writable, contiguous, with what the bounds need."""
+
+    codes: np.ndarray  # (letters,) uint8
+    starts: np.ndarray  # (n,) int64
+    lengths: np.ndarray  # (n,) int64
+    bounds: np.ndarray  # (n,) int64: no alignment of the sequence scores more
+    scores: np.ndarray  # (a, a) int64
+    gap_open: int
+    gap_extend: int
+
+
+class Job(NamedTuple):
+    """Pairs to align: queries x targets, with the ladder's forms from `step` on."""
+
+    queries: np.ndarray
+    targets: np.ndarray
+    step: int
+
+
+def group(codes, offsets, scores, gap_open, gap_extend) -> Group:
+    """The sequences codes[offsets[i]:offsets[i + 1]] as the jobs want them."""
+    codes = np.require(codes, np.uint8, ["C", "W"])
+    offsets = np.asarray(offsets, np.int64)
+    scores = np.asarray(scores, np.int64)
+    best = np.maximum(scores.max(axis=1), 0)
+    sums = np.concatenate([[0], np.cumsum(best[codes])])
+    bounds = sums[offsets[1:]] - sums[offsets[:-1]]
+    starts = offsets[:-1].copy()
+    return Group(codes, starts, np.diff(offsets), bounds, scores, int(gap_open), int(gap_extend))
+
+
+def packing(kind: str, scores, gap_open: int, gap_extend: int, rows: int, columns: int) -> Packing:
+    """Weights for alignments of at most `rows` with at most `columns` letters."""
+    shorter = min(rows, columns)
+    if kind == "score":
+        a, b, other = 1, 0, 0
+    elif kind == "identical":
+        a, b, other = shorter + 1, 1, 0
+    else:
+        b, other = rows + columns + 1, -1
+        a = b * (shorter + 2)
+    smallest = min(int(scores.min()) * a + other, -a)
+    largest = int(scores.max()) * a + b
+    return Packing(a, b, other, a * gap_open - other, a * gap_extend - other, smallest, largest)
+
+
+def fits(form: Form, pack: Packing, rows: int, columns: int, bound: int) -> tuple[bool, bool, int, int]:
+    """(surely, worth trying, zero, most) for keys of alignments that score at most `bound`."""
+    zero, most = key_range(
+        form, pack.smallest, pack.largest, pack.gap_open, pack.gap_extend, rows + columns
+    )
+    surely = pack.a * bound + pack.b * min(rows, columns) <= most
+    trying = form.rebased and most >= WORTH_TRYING * pack.largest
+    return surely, surely or trying, zero, most
+
+
+@njit
+def interleave(codes, starts, lengths, complement, padding, out):
+    """Targets into lanes: out[column * L + lane], padded. With a table of complements: the other strand."""
+    lanes = out.size // max(lengths.max(), 1)
+    for lane in range(lanes):
+        n = lengths[lane] if lane < lengths.size else 0
+        for j in range(out.size // lanes):
+            code = padding
+            if j < n and complement.size:
+                code = complement[codes[starts[lane] + n - 1 - j]]
+            elif j < n:
+                code = codes[starts[lane] + j]
+            out[j * lanes + lane] = code
+
+
+@njit
+def record(keys, queries, targets, triangle, most, a, b, other, score, identical, others, overflowed):
+    """Unpack keys (queries, L) into the counts of a block. Returns how many pairs overflowed.
+
+    A key above `most` is not to be trusted; its pair is listed in overflowed (pairs, 2) instead.
+    """
+    n = 0
+    for k in range(queries.size):
+        for lane in range(targets.size):
+            q, t = queries[k], targets[lane]
+            if triangle and q <= t:
+                continue
+            key = keys[k, lane]
+            if key > most:
+                overflowed[n, 0], overflowed[n, 1] = q, t
+                n += 1
+                continue
+            # other columns make the rest below A * score negative where nothing is identical
+            value = (key + b - 1) // a if other else key // a
+            score[q, t] = value
+            if b:
+                rest = key - a * value
+                matches = (rest + b - 1) // b
+                identical[q, t] = matches
+                if other:
+                    others[q, t] = b * matches - rest
+    return n
+
+
+class Counts:
+    """Scores and columns of all pairs of a block: jobs fill them in, what overflows becomes new jobs.
+
+    Rows and columns are kept in ascending length (`rows`, `columns` say which sequence stands where), so that
+    a batch of neighbours wastes few lanes. A `triangle` has the same rows and columns, and fills [q, t], q > t.
+    score, identical, others   (rows, columns); the latter two as far as `kind` has them
+    """
+
+    def __init__(self, pairs: Group, rows, columns, *, triangle: bool, kind: str, complement=None):
+        self.pairs, self.kind, self.triangle = pairs, kind, triangle
+        rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
+        self.rows = rows[np.argsort(pairs.lengths[rows], kind="stable")]
+        self.columns = columns[np.argsort(pairs.lengths[columns], kind="stable")]
+        self.complement = np.zeros(0, np.uint8) if complement is None else complement
+        shape, none = (rows.size, columns.size), (0, 0)
+        self.score = np.zeros(shape, np.int64)
+        self.identical = np.zeros(none if kind == "score" else shape, np.int32)
+        self.others = np.zeros(shape if kind == "columns" else none, np.int32)
+        self.repeated = 0  # pairs aligned again in wider lanes
+        self._hopeless: set[Form] = set()
+        self._overflowed: list[tuple[np.ndarray, int]] = []
+        self._lock = threading.Lock()
+
+    def fill(self, n_threads: int = 1) -> None:
+        """Align all pairs on `n_threads` threads."""
+        jobs = list(self._first_jobs())
+        while jobs:
+            cost = [
+                self._lengths(self.rows, job.queries).sum() * self._lengths(self.columns, job.targets)[-1]
+                for job in jobs
+            ]
+            jobs = [jobs[k] for k in np.argsort(cost, kind="stable")[::-1]]
+            if n_threads > 1 and len(jobs) > 1:
+                with ThreadPoolExecutor(n_threads) as pool:
+                    list(pool.map(self._run, jobs))
+            else:
+                for job in jobs:
+                    self._run(job)
+            jobs = list(self._next_jobs())
+
+    def _lengths(self, side: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return self.pairs.lengths[side[chosen]]
+
+    def _first_jobs(self) -> Iterator[Job]:
+        lanes = max(form.lanes for form in LADDERS[self.kind])
+        for at in range(0, self.columns.size, lanes):
+            targets = np.arange(at, min(at + lanes, self.columns.size))
+            queries = np.arange(at + 1 if self.triangle else 0, self.rows.size)
+            for piece in np.array_split(queries, -(-queries.size // MOST_QUERIES) or 1):
+                if piece.size:
+                    yield Job(piece, targets, 0)
+
+    def _next_jobs(self) -> Iterator[Job]:
+        """What overflowed, with targets of the same queries in the same batch."""
+        waiting, self._overflowed = self._overflowed, []
+        for step in sorted({step for _, step in waiting}):
+            pairs = np.concatenate([pair for pair, of in waiting if of == step])
+            self.repeated += len(pairs)
+            targets, place = np.unique(pairs[:, 1], return_inverse=True)
+            first = np.full(targets.size, pairs[:, 0].max())
+            np.minimum.at(first, place, pairs[:, 0])
+            rank = np.empty(targets.size, np.int64)
+            rank[np.argsort(first, kind="stable")] = np.arange(targets.size)
+            batch = rank[place] // LADDERS[self.kind][step].lanes
+            for mine in np.split(pairs[np.argsort(batch, kind="stable")],
+                                 np.cumsum(np.bincount(batch))[:-1]):  # fmt: skip
+                yield Job(np.unique(mine[:, 0]), np.unique(mine[:, 1]), step)
+
+    def _run(self, job: Job) -> None:
+        """Align a job batch by batch, each in the narrowest lanes that may hold its keys."""
+        at = 0
+        while at < job.targets.size:
+            for step in range(job.step, len(LADDERS[self.kind])):
+                form = LADDERS[self.kind][step]
+                targets = job.targets[at : at + form.lanes]
+                queries = job.queries[job.queries > targets[0]] if self.triangle else job.queries
+                if not queries.size:
+                    return
+                pack, (surely, possible, zero, most) = self._limits(queries, targets, form)
+                if surely or (possible and form not in self._hopeless):
+                    break
+            else:
+                raise ValueError("the keys of a pair do not fit 64 bits; see unfit_pair")
+            at += targets.size
+            if surely or queries.size <= 2 * PROBE:
+                self._align(queries, targets, step, pack, zero, most)
+                continue
+            probe = np.arange(queries.size) % (queries.size // PROBE) == 0
+            overflowed = self._align(queries[probe], targets, step, pack, zero, most)
+            if overflowed > HOPELESS * probe.sum() * targets.size:
+                self._hopeless.add(form)
+                self._run(Job(queries[~probe], targets, step + 1))
+            else:
+                self._align(queries[~probe], targets, step, pack, zero, most)
+
+    def _limits(self, queries, targets, form: Form):
+        pairs, q, t = self.pairs, self.rows[queries], self.columns[targets]
+        rows, columns = int(pairs.lengths[q].max()), int(pairs.lengths[t].max())
+        pack = packing(self.kind, pairs.scores, pairs.gap_open, pairs.gap_extend, rows, columns)
+        bound = int(min(pairs.bounds[q].max(), pairs.bounds[t].max()))
+        return pack, fits(form, pack, rows, columns, bound)
+
+    def _align(self, queries, targets, step: int, pack: Packing, zero: int, most: int) -> int:
+        """Align queries with one batch of targets. Returns how many pairs overflowed."""
+        pairs, form = self.pairs, LADDERS[self.kind][step]
+        q, t = self.rows[queries], self.columns[targets]
+        columns, padding = int(pairs.lengths[t].max()), pairs.scores.shape[0]
+        lanes = np.empty(max(columns, 1) * form.lanes, np.uint8)
+        interleave(pairs.codes, pairs.starts[t], pairs.lengths[t], self.complement, padding, lanes)
+        table = np.full((padding + 1, padding + 1), -pack.a, np.int64)
+        table[:-1, :-1] = pairs.scores * pack.a + pack.other
+        np.fill_diagonal(table[:-1, :-1], pairs.scores.diagonal() * pack.a + pack.b)
+        table += 2 * pack.gap_extend
+        used = self._used(q)
+        keys = np.empty((q.size, form.lanes), np.int64)
+        kernel(form)(
+            pairs.codes, pairs.starts[q], pairs.lengths[q], lanes, columns,
+            table.astype(form.dtype).ravel(), used, tile_columns(form, columns, int(used.sum())),
+            zero, pack.gap_open, pack.gap_extend, keys,
+        )  # fmt: skip
+        overflowed = np.empty((q.size * t.size, 2), np.int64)
+        n = record(
+            keys, queries, targets, self.triangle, most, pack.a, pack.b, pack.other,
+            self.score, self.identical, self.others, overflowed,
+        )  # fmt: skip
+        if n:
+            with self._lock:
+                self._overflowed.append((overflowed[:n].copy(), step + 1))
+        return n
+
+    def _used(self, sequences) -> np.ndarray:
+        """Which codes occur in any of the sequences; the padding does."""
+        used = np.zeros(self.pairs.scores.shape[0] + 1, np.int64)
+        mark_codes(self.pairs.codes, self.pairs.starts[sequences], self.pairs.lengths[sequences], used)
+        used[-1] = 1
+        return used
+
+
+@njit
+def mark_codes(codes, starts, lengths, used):
+    """used[c] = 1 for every code c of the given sequences."""
+    for k in range(starts.size):
+        for i in range(starts[k], starts[k] + lengths[k]):
+            used[codes[i]] = 1
