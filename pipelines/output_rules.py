@@ -92,8 +92,9 @@ def refuse_existing(
         refuse_other_run(folder, earlier, wanted)
     elif state == "unfinished":
         done = len(folder.list(f"{WORK}/blocks"))
+        blocks = "1 block" if done == 1 else f"{done:,} blocks"
         raise UsageProblem(
-            f"{url} holds an unfinished run of {earlier.get('app')} ({done:,} blocks done).",
+            f"{url} holds an unfinished run of {earlier.get('app')} ({blocks} done).",
             remedy="Go on with --resume, start anew with --overwrite, or use another folder.",
         )
     elif state == "complete":

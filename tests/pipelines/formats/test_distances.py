@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -129,6 +130,20 @@ def test_encode__gives_same_bytes_for_equal_values():
     strange.view(np.uint32)[0, 1] = 0xFFC12345  # a NaN with another payload
     assert layout.encode(other) == layout.encode(plain) == layout.encode(strange)
     assert layout.encode(plain) != layout.encode(np.zeros((2, 2)))
+
+
+def test_write_block__gives_the_same_bytes_from_many_threads(tmp_path, values):
+    _, serial = write(tmp_path / "serial", values)
+    layout, folder = layout_of(values), open_folder(str(tmp_path / "threads"))
+
+    def task(block):
+        (i, j), size = block, layout.block_size
+        part = values[i * size : (i + 1) * size, j * size : (j + 1) * size]
+        return layout.write_block(folder, "d.zarr", i, j, part)
+
+    with ThreadPoolExecutor(4) as pool:
+        written = list(pool.map(task, upper_blocks(layout)))
+    assert [chunk for chunks in written for chunk in chunks] == serial
 
 
 def test_metadata__ends_every_chunk_with_a_checksum_and_keeps_attributes():
