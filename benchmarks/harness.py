@@ -35,15 +35,18 @@ FLAGS = ("sse4.1", "avx2", "avx512f", "avx512bw", "avx512vbmi", "avx512vnni", "n
 @dataclass
 class Contender:
     """One thing to time. `run` does the work and returns its result; `cells` is what it computes:
-    cells of the dynamic programs of its pairs, each unordered pair counted once."""
+    cells of the dynamic programs of its pairs, each unordered pair counted once. `elsewhere`: other
+    processes do the work, and their CPU seconds are not known here."""
 
     name: str
     returns: str
     cells: int
     run: Callable[[], object]
+    elsewhere: bool = False
     result: object = None
     first_s: float = 0.0
     seconds: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
 
     def rates(self) -> list[float]:
         """Giga cells per second, one for each round."""
@@ -60,6 +63,7 @@ class Contender:
             "cells": self.cells,
             "first_s": round(self.first_s, 4),
             "seconds": [round(seconds, 5) for seconds in self.seconds],
+            "cpu_s": None if self.elsewhere else [round(seconds, 5) for seconds in self.cpu_s],
             "gcups": round(self.rate(), 3),
         }
 
@@ -70,12 +74,13 @@ def alternate(contenders: Sequence[Contender], trials: int) -> None:
         started = time.perf_counter()
         contender.run()
         contender.first_s = time.perf_counter() - started
-        contender.seconds = []
+        contender.seconds, contender.cpu_s = [], []
     for _ in range(trials):
         for contender in contenders:
-            started = time.perf_counter()
+            started, started_cpu = time.perf_counter(), time.process_time()
             contender.result = contender.run()
             contender.seconds.append(time.perf_counter() - started)
+            contender.cpu_s.append(time.process_time() - started_cpu)
 
 
 def ratios(ours: Contender, other: Contender) -> list[float]:
@@ -83,14 +88,27 @@ def ratios(ours: Contender, other: Contender) -> list[float]:
     return [mine / theirs for mine, theirs in zip(ours.rates(), other.rates(), strict=True)]
 
 
+def cpu_ratio(ours: Contender, other: Contender) -> float | None:
+    """Median ratio of cells per CPU second: what is left of a ratio when others use the cores too.
+
+    None where the CPU seconds of one of them are not known.
+    """
+    if ours.elsewhere or other.elsewhere:
+        return None
+    weight = ours.cells / other.cells
+    pairs = zip(ours.cpu_s, other.cpu_s, strict=True)
+    return statistics.median(weight * theirs / mine for mine, theirs in pairs)
+
+
 def comparison(ours: Contender, other: Contender) -> dict:
     """Median and range of the ratios as the JSON line keeps them."""
-    values = ratios(ours, other)
+    values, by_cpu = ratios(ours, other), cpu_ratio(ours, other)
     return {
         "ours": ours.name,
         "peer": other.name,
         "ratio": round(statistics.median(values), 3),
         "ratios": [round(value, 3) for value in values],
+        "cpu_ratio": None if by_cpu is None else round(by_cpu, 3),
     }
 
 

@@ -40,7 +40,17 @@ PEERS_OF = {
 SCORE_INT16 = "score-int16"
 PEERS_OF[SCORE_INT16] = SCORE_PEERS
 DISTANCES = ("identity-longer", "identity-aligned", "score", SCORE_INT16)
-HEADING = ("contender", "gives", "GCUPS", "lowest", "highest", "ours is", "lowest", "highest")
+HEADING = (
+    "contender",
+    "gives",
+    "GCUPS",
+    "lowest",
+    "highest",
+    "ours is",
+    "lowest",
+    "highest",
+    "by CPU",
+)
 ORACLE_PAIRS = 1000
 
 
@@ -175,7 +185,9 @@ def _sample(data: SequenceSet, name: str, threads: int, toy: bool) -> list[list[
 
 def _peer(data: SequenceSet, name: str, parts: list, crew: peers.Crew) -> Contender:
     cells = peers.job_cells(data.lengths, parts)
-    return Contender(name, peers.PEERS[name].returns, cells, lambda: crew.run(name, parts))
+    peer = peers.PEERS[name]
+    elsewhere = len(parts) > 1 and not peer.threads
+    return Contender(name, peer.returns, cells, lambda: crew.run(name, parts), elsewhere)
 
 
 def _rows(group: Sequence[Contender]) -> list[tuple[str, ...]]:
@@ -185,11 +197,13 @@ def _rows(group: Sequence[Contender]) -> list[tuple[str, ...]]:
         row = [contender.name, contender.returns]
         row += [f"{rate:.3f}" for rate in (contender.rate(), min(rates), max(rates))]
         if contender is group[0]:
-            row += ["", "", ""]
+            row += ["", "", "", ""]
         else:
             values = harness.ratios(group[0], contender)
             spread = (statistics.median(values), min(values), max(values))
             row += [f"{value:.2f}x" for value in spread]
+            by_cpu = harness.cpu_ratio(group[0], contender)
+            row.append("" if by_cpu is None else f"{by_cpu:.2f}x")
         rows.append(tuple(row))
     return rows
 

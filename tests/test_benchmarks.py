@@ -64,11 +64,15 @@ def test_alternate__lets_contenders_take_turns_after_one_call_off_the_clock():
 
 
 def test_comparison__takes_the_ratio_within_each_round():
-    ours = Contender("ours", "", 100, lambda: None, seconds=[1.0, 10.0, 1.0])
-    peer = Contender("peer", "", 10, lambda: None, seconds=[0.5, 5.0, 1.0])
+    ours, peer = Contender("ours", "", 100, print), Contender("peer", "", 10, print)
+    ours.seconds, peer.seconds = [1.0, 10.0, 1.0], [0.5, 5.0, 1.0]
+    ours.cpu_s, peer.cpu_s = [1.0, 1.0, 1.0], [0.5, 0.5, 0.5]
     found = harness.comparison(ours, peer)
     assert found["ratios"] == [5.0, 5.0, 10.0]
     assert found["ratio"] == 5.0
+    assert found["cpu_ratio"] == 5.0
+    peer.elsewhere = True
+    assert harness.comparison(ours, peer)["cpu_ratio"] is None
 
 
 def test_machine__names_processor_versions_and_load():
