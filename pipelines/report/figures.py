@@ -149,14 +149,14 @@ def heat_map(
     *,
     summary: str,
     unit: str = "distance",
-    top: float = 1.0,
+    ends: tuple[float, float] = (0.0, 1.0),
     near_is_large: bool = False,
 ) -> Figure:
     """The map of an ordered matrix, a strip of label colours on two sides.
 
     distances (k, k)   float, in drawing order; NaN = missing
     ids (k,), labels   in the same order
-    top                the value at the far end of the scale
+    ends               values at the ends of the scale; beyond them the colour stays
     """
     edges = cell_edges(len(ids))
     values = block_mean(distances, edges)
@@ -167,8 +167,8 @@ def heat_map(
         "type": "heatmap",
         "meta": "distance-map",
         "z": typed(np.round(values, 4)),
-        "zmin": 0,
-        "zmax": top,
+        "zmin": ends[0],
+        "zmax": ends[1],
         "colorscale": [[1 - at, colour] for at, colour in reversed(scale)]
         if near_is_large
         else scale,
@@ -192,7 +192,7 @@ def heat_map(
         title=title,
         graph={"data": data, "layout": layout},
         summary=summary,
-        still=_still_map(values, codes, labels, top, near_is_large),
+        still=_still_map(values, codes, labels, ends, near_is_large),
         tips={"cells": _cell_names(ids, labels, codes, edges), "unit": unit, "digits": 3},
         height=0,
     )
@@ -234,11 +234,11 @@ def _cell_names(ids, labels, codes, edges) -> list[str]:
     return names
 
 
-def _still_map(values, codes, labels, top: float, near_is_large: bool) -> str:
+def _still_map(values, codes, labels, ends: tuple[float, float], near_is_large: bool) -> str:
     """The same map as a palette picture: scale, then missing, see-through and label colours."""
     if not len(values):
         return ""
-    part = np.clip(values / (top or 1), 0, 1)
+    part = np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
     part = 1 - part if near_is_large else part
     missing, clear = STILL_LEVELS, STILL_LEVELS + 1
     levels = np.where(np.isfinite(part), np.nan_to_num(part) * (STILL_LEVELS - 1), missing)

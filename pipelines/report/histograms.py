@@ -90,35 +90,32 @@ def distance_histogram(
     unit: str = "distance",
     summary: str = "",
     exact: Sequence[float] = (0.0, 1.0),
+    grain: float | None = None,
 ) -> Figure | None:
-    """values (m,) float, finite. Values in `exact` get a bar of their own at the sides: equal
-    sequences, or unrelated ones, would otherwise hide everything between."""
+    """values (m,) float, finite.
+
+    exact   values that get a bar of their own at the sides: equal sequences, or unrelated ones,
+            would otherwise hide everything between
+    grain   many values are multiples of it, as those of reads of one length are of 1 / length;
+            bins then hold equally many multiples, which even bins would not
+    """
     if not len(values):
         return None
     low, high = _range(values)
     inner = values[~np.isin(values, exact)] if len(exact) else values
-    counts, edges = np.histogram(inner, DISTANCE_BINS, (low, high))
+    edges = _distance_edges(low, high, grain)
+    counts = np.histogram(inner, edges)[0]
     left, width = edges[:-1], np.diff(edges)
     tips = [f"{unit} {a:.3g} to {b:.3g}" for a, b in pairwise(edges)]
-    at, texts = _even_ticks(low, high)
-    marked = []
-    for value in exact:
-        if not low <= value <= high:
-            continue
-        side = low - 0.035 * (high - low) if value == low else high + 0.015 * (high - low)
-        if value not in (low, high):
-            continue
+    ticks = dict(zip(*_even_ticks(low, high), strict=True))
+    sides = [value for value in exact if value in (low, high)]
+    for value in sides:
+        side = edges[0] - 0.035 * (high - low) if value == low else edges[-1] + 0.015 * (high - low)
         left, width = np.append(left, side), np.append(width, 0.02 * (high - low))
         counts = np.append(counts, int((values == value).sum()))
         tips.append(f"{unit} exactly {value:g}")
-        marked.append(len(left) - 1)
-        kept = [(a, t) for a, t in zip(at, texts, strict=True) if a != value]
-        at = [a for a, _ in kept] + [side + 0.01 * (high - low)]
-        texts = [t for _, t in kept] + [f"= {value:g}"]
-    tips = [
-        f"{tip}\n{wording.count(c)} pairs ({wording.share(c, len(values))})"
-        for tip, c in zip(tips, counts.tolist(), strict=True)
-    ]
+        ticks.pop(value, None)
+        ticks[side + 0.01 * (high - low)] = f"= {value:g}"
     middle = float(np.median(values))
     return bars(
         "distances",
@@ -127,13 +124,24 @@ def distance_histogram(
         width,
         counts,
         summary=summary,
-        tips=tips,
+        tips=[
+            f"{tip}\n{wording.count(c)} pairs ({wording.share(c, len(values))})"
+            for tip, c in zip(tips, counts.tolist(), strict=True)
+        ],
         x_title=unit,
-        ticks=(at, texts),
+        ticks=(list(ticks), list(ticks.values())),
         y_title="pairs",
-        marked=marked,
+        marked=range(len(left) - len(sides), len(left)),
         lines=[(middle, f"median {middle:.3g}")],
     )
+
+
+def _distance_edges(low: float, high: float, grain: float | None) -> np.ndarray:
+    if not grain or grain > (high - low) / 4:
+        return np.linspace(low, high, DISTANCE_BINS + 1)
+    step = grain * max(1, np.ceil((high - low) / grain / DISTANCE_BINS))
+    # half a grain aside: no multiple of it falls on a bound
+    return low - grain / 2 + step * np.arange(np.ceil((high - low + grain) / step) + 1)
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def swg_report(
     lengths = np.asarray(lengths, dtype=np.int64)
     sample = _Sample(run, ids, labels, matrix, random_state)
     sections = [
-        _distances(run, sample),
+        _distances(sample, lengths[sample.chosen]),
         _map(run, sample),
         _input(run, lengths),
         run_section(run, blocks),
@@ -170,7 +170,7 @@ def _rates(run: Mapping) -> list[Number]:
     return numbers
 
 
-def _distances(run: Mapping, sample: _Sample) -> Section:
+def _distances(sample: _Sample, lengths: np.ndarray) -> Section:
     if not len(sample.values):
         return Section("Distances", [Text("There is no pair with a distance.")])
     exact = () if sample.unit == "score" else (0.0,) if sample.kind in UNBOUNDED else (0.0, 1.0)
@@ -181,15 +181,27 @@ def _distances(run: Mapping, sample: _Sample) -> Section:
     if sample.n_missing:
         remarks.append(f"{wording.count(sample.n_missing)} are missing and not drawn")
     summary = f"{sample.scope}" + (": " + ", ".join(remarks) if remarks else "") + "."
-    figure = distance_histogram(sample.values, unit=sample.unit, summary=summary, exact=exact)
+    figure = distance_histogram(
+        sample.values,
+        unit=sample.unit,
+        summary=summary,
+        exact=exact,
+        grain=_grain(lengths) if sample.kind in ("identity-longer", "identity-shorter") else None,
+    )
     return Section("Distances", [figure, quantile_table(sample.values, sample.unit)])
+
+
+def _grain(lengths: np.ndarray) -> float | None:
+    """1 / the most frequent length: identities are counted in whole columns."""
+    frequent = int(np.bincount(lengths).argmax())
+    return 1 / frequent if frequent else None
 
 
 def _map(run: Mapping, sample: _Sample) -> Section:
     k = len(sample.chosen)
     if k < 2 or not len(sample.values):
         return Section("Matrix", [Text("A map needs two records and a distance between them.")])
-    top = 1.0 if sample.kind not in UNBOUNDED else float(sample.values.max()) or 1.0
+    low, high = _ends(sample)
     near_is_large = sample.unit == "score"
     cells = min(k, 500)
     drawn = f", drawn as {cells} x {cells} means" if cells < k else ""
@@ -206,11 +218,22 @@ def _map(run: Mapping, sample: _Sample) -> Section:
         sample.labels,
         summary=f"{who}, similar ones side by side{drawn}.",
         unit=sample.unit,
-        top=top,
+        ends=(low, high),
         near_is_large=near_is_large,
     )
-    ends = (f"{top:.3g} alike", "0 unlike") if near_is_large else ("0 alike", f"{top:.3g} unlike")
+    ends = (f"alike  {low:.3g}", f"{high:.3g}  unlike")
+    if near_is_large:
+        ends = (f"alike  {high:.3g}", f"{low:.3g}  unlike")
     return Section("Matrix", [figure], aside=[Legend(scale=ends), *_label_parts(run, sample)])
+
+
+def _ends(sample: _Sample) -> tuple[float, float]:
+    """Ends of the colour scale: nearly all values lie between, rounded outward to a tenth of 1 (or
+    to a tenth of the range). Beyond them the colour stays."""
+    low, high = np.quantile(sample.values, (0.005, 0.995)).tolist()
+    step = 0.1 if sample.kind not in UNBOUNDED else (high - low) / 10 or 1.0
+    low, high = np.floor(low / step + 1e-6) * step, np.ceil(high / step - 1e-6) * step
+    return (low, high) if high > low else (high - step, high) if high > 0 else (low, low + step)
 
 
 def _label_parts(run: Mapping, sample: _Sample) -> list:

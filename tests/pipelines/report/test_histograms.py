@@ -43,6 +43,14 @@ def test_distance_histogram__of_unbounded_distances_reaches_the_largest():
     assert counted(part)[-1] == 1
 
 
+def test_distance_histogram__bins_hold_equally_many_multiples_of_the_grain():
+    values = np.arange(1, 150, dtype=np.float32) / np.float32(150)
+    assert set(counted(distance_histogram(values, exact=())).tolist()) == {1, 2}
+    even = counted(distance_histogram(values, exact=(), grain=1 / 150))
+    assert even.sum() == 149
+    assert set(even[1:-1].tolist()) == {2}
+
+
 def test_distance_histogram__of_no_pairs_is_no_figure():
     assert distance_histogram(np.zeros(0)) is None
 

@@ -95,6 +95,17 @@ def test_swg_report__map_and_its_ids_are_in_the_same_order():
     np.testing.assert_allclose(drawn, families(30)[0][np.ix_(numbers, numbers)], atol=1e-4)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.2, 0.5), (0.7, 0.7), (1.0, 1.0), (0, 0)])
+def test_swg_report__colours_span_the_distances_that_occur(low, high):
+    distances = np.linspace(high, low, 100).reshape(10, 10)
+    page = Page(report(10, matrix=InMemory(distances), labels=False))
+    trace = page.drawings["map"]["graph"]["data"][0]
+    above = distances[np.triu_indices(10, 1)]
+    assert above.min() - 0.1 <= trace["zmin"] <= above.min() + 0.01
+    assert above.max() - 0.01 <= trace["zmax"] <= above.max() + 0.1
+    assert trace["zmax"] > trace["zmin"]
+
+
 def test_swg_report__same_arguments_same_bytes_and_other_seed_other_sample():
     n = 2_100
     one = np.ones((n, n), dtype=np.float32)
