@@ -5,6 +5,7 @@ function only, not in the files that it imports. Here the folder's name carries 
 and the CPU target, so that neither an edited kernel nor another machine meets stale code.
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -28,6 +29,7 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "whorl"
 
 
+@functools.cache
 def target() -> str:
     """The CPU that code is compiled for, with its features: 'znver4,+avx2,...'."""
     name = config.CPU_NAME or binding.get_host_cpu_name()
@@ -37,6 +39,7 @@ def target() -> str:
     return f"{name},{features}"
 
 
+@functools.cache
 def features() -> frozenset[str]:
     """Names of the CPU features that code is compiled for: {'avx2', 'avx512bw', ...}."""
     return frozenset(f[1:] for f in target().split(",")[1:] if f.startswith("+"))
@@ -60,8 +63,8 @@ def clean_cache() -> int:
     return freed
 
 
-def _use_cache() -> bool:
-    """Point Numba at our folder. False where nothing can be written: then code lives in memory only."""
+def _usable_folder() -> str | None:
+    """Our folder, made if need be. None where nothing can be written: then code lives in memory only."""
     try:
         folder = cache_dir()
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,14 +77,20 @@ def _use_cache() -> bool:
             "Set WHORL_CACHE_DIR to a writable folder.",
             stacklevel=2,
         )
-        return False
-    config.CACHE_DIR = str(folder)
-    return True
+        return None
+    return str(folder)
 
 
-CACHED = _use_cache()
+_FOLDER = _usable_folder()
 
 
 def njit(function):
     """The house decorator: no GIL, never parallel (Dask or a thread pool owns the cores)."""
-    return numba.njit(nogil=True, cache=CACHED, error_model="numpy", boundscheck=False)(function)
+    users = config.CACHE_DIR  # read by Numba while it decorates; the user's own functions keep their folder
+    config.CACHE_DIR = _FOLDER or users
+    try:
+        return numba.njit(
+            nogil=True, cache=_FOLDER is not None, error_model="numpy", boundscheck=False
+        )(function)
+    finally:
+        config.CACHE_DIR = users

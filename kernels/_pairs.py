@@ -139,10 +139,11 @@ def record(keys, queries, targets, triangle, most, a, b, other, score, identical
                 continue
             # other columns make the rest below A * score negative where nothing is identical
             value = (key + b - 1) // a if other else key // a
-            score[q, t] = value
+            if score.size:
+                score[q, t] = value
             if b:
                 rest = key - a * value
-                matches = (rest + b - 1) // b
+                matches = (rest + b - 1) // b if other else rest
                 identical[q, t] = matches
                 if other:
                     others[q, t] = b * matches - rest
@@ -154,17 +155,18 @@ class Counts:
 
     Rows and columns are kept in ascending length (`rows`, `columns` say which sequence stands where), so that
     a batch of neighbours wastes few lanes. A `triangle` has the same rows and columns, and fills [q, t], q > t.
-    score, identical, others   (rows, columns); the latter two as far as `kind` has them
+    score, identical, others   (rows, columns), int32 but for scores beyond; empty where not asked for
     """
 
-    def __init__(self, pairs: Group, rows, columns, *, triangle: bool, kind: str, complement=None):
+    def __init__(self, pairs: Group, rows, columns, *, triangle, kind, scored=True, complement=None):
         self.pairs, self.kind, self.triangle = pairs, kind, triangle
         rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
         self.rows = rows[np.argsort(pairs.lengths[rows], kind="stable")]
         self.columns = columns[np.argsort(pairs.lengths[columns], kind="stable")]
         self.complement = np.zeros(0, np.uint8) if complement is None else complement
         shape, none = (rows.size, columns.size), (0, 0)
-        self.score = np.zeros(shape, np.int64)
+        wide = rows.size and int(pairs.bounds[rows].max()) >= 2**31
+        self.score = np.zeros(shape if scored else none, np.int64 if wide else np.int32)
         self.identical = np.zeros(none if kind == "score" else shape, np.int32)
         self.others = np.zeros(shape if kind == "columns" else none, np.int32)
         self.repeated = 0  # pairs aligned again in wider lanes

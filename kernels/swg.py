@@ -248,7 +248,10 @@ def _vector_block(pairs: Group, rows, columns, diagonal, distance, strands, selv
     """The distances whose counts the vector kernel packs into keys."""
     kind, repeated, best = kind_of(distance), 0, None
     for complement in strands:
-        counts = Counts(pairs, rows, columns, triangle=diagonal, kind=kind, complement=complement)
+        counts = Counts(
+            pairs, rows, columns, triangle=diagonal, kind=kind, complement=complement,
+            scored=kind == "score" or len(strands) > 1,
+        )  # fmt: skip
         counts.fill(n_threads)
         repeated += counts.repeated
         if best is None:
