@@ -13,16 +13,17 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing import resource_tracker
-from typing import Any
 
 import dask
 import psutil
 from dask.system import CPU_COUNT
 from dask.utils import parse_bytes
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Nanny
 from distributed.core import Status
+from distributed.deploy.spec import SpecCluster
+from distributed.gc import disable_gc_diagnosis
 from distributed.system import MEMORY_LIMIT
 from distributed.utils import LoopRunner
 
@@ -101,7 +102,7 @@ class LocalWorkers:
         self._loop = LoopRunner()
         self._undo = contextlib.ExitStack()
         scratch.remove_leftovers()
-        self._scratch = scratch.make()
+        self.scratch = scratch.make()
         try:
             self._start(dashboard_address, log_level)
         except BaseException:
@@ -130,9 +131,12 @@ class LocalWorkers:
             dashboard_address=http if self._has_dashboard else None,
             scheduler_kwargs={"dashboard_address": http},
             silence_logs=log_level,
-            local_directory=str(self._scratch),
+            local_directory=str(self.scratch),
             loop=self._loop.loop,
         )
+        # The scheduler has Python code run at each garbage collection, in whichever thread; an
+        # interrupt that is raised just there is swallowed, and Ctrl-C does nothing.
+        disable_gc_diagnosis()
         self.client = Client(
             self._cluster, loop=self._loop.loop, set_as_default=False, name="whorl"
         )
@@ -152,40 +156,56 @@ class LocalWorkers:
     def close(self) -> None:
         """End workers, scheduler and loop within 5 s and remove the scratch folder."""
         deadline = time.monotonic() + CLOSE_S
-        pids = self._worker_pids()
         cluster, self._cluster = self._cluster, None
         with contextlib.suppress(Exception):  # also when the start did not come as far as a client
             self.client.close(timeout=1)
         if cluster is not None:
+            pids: set[int] = set()
             with contextlib.suppress(Exception):
-                cluster.sync(_end_nannies, list(cluster.workers.values()), callback_timeout=2.5)
+                cluster.sync(_end_workers, cluster, pids, callback_timeout=2.5)
             with contextlib.suppress(Exception):
-                cluster.close(timeout=max(0.5, deadline - time.monotonic()))
-        _kill(pids)
+                cluster.close(timeout=max(1.0, deadline - time.monotonic()))
+            # Dask would try again at exit, for ten seconds, in a loop that is no longer there.
+            SpecCluster._instances.discard(cluster)
+            _kill(pids)
         with contextlib.suppress(Exception):
             self._loop.stop(timeout=1)
-        scratch.remove(self._scratch)
+        scratch.remove(self.scratch)
         self._undo.close()
 
-    def _worker_pids(self) -> list[int]:
-        nannies = list(self._cluster.workers.values()) if self._cluster is not None else []
-        return [nanny.pid for nanny in nannies if nanny.pid]
 
+async def _end_workers(cluster: LocalCluster, pids: set[int]) -> None:
+    """Stop all workers within two seconds; pids collects their processes for a last look.
 
-async def _end_nannies(nannies: list[Any]) -> None:
-    """Stop the workers; those in the middle of a task or of their start are killed."""
-    for nanny in nannies:
-        if nanny.process is not None and nanny.process.status == Status.starting:
-            process = nanny.process.process
+    A worker in the middle of a task is killed after a short wait, one in the middle of its start
+    at once: its nanny would wait for it. Cluster.workers does not have those that are starting.
+    """
+    nannies = {*cluster.workers.values(), *cluster._created}
+    closing = [
+        asyncio.create_task(nanny.close(timeout=1.5, reason="run-ended"))
+        for nanny in nannies
+        if nanny.status not in (Status.init, Status.starting)
+    ]
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        pids |= {nanny.pid for nanny in nannies if nanny.pid}
+        starting = [nanny for nanny in nannies if _is_starting(nanny)]
+        if not starting:
+            break
+        for nanny in starting:
+            process = nanny.process and nanny.process.process
             if process is not None and process.is_alive():
                 await process.kill()
-    await asyncio.gather(
-        *(nanny.close(timeout=1.5, reason="run-ended") for nanny in nannies),
-        return_exceptions=True,
-    )
+        await asyncio.sleep(0.02)
+    await asyncio.gather(*closing, return_exceptions=True)
 
 
-def _kill(pids: list[int]) -> None:
+def _is_starting(nanny: Nanny) -> bool:
+    inner = nanny.process.status if nanny.process is not None else None
+    return nanny.status in (Status.init, Status.starting) or inner == Status.starting
+
+
+def _kill(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)

@@ -56,7 +56,7 @@ def connect(
             reason=reason,
             dashboard=local.dashboard,
             facts={"": probe.facts()},
-            own_workers=True,
+            scratch=local.scratch,
             end=local.close,
             listeners=listeners,
         )

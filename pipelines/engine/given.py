@@ -88,7 +88,8 @@ def check_token(engine: Engine, url: str, content: bytes, **storage_options: Any
         return
     local = url if "://" in url else os.path.abspath(url)
     names = {worker.address: worker.name for worker in engine.workers}
-    for address, found in ask(client, reads_token, local, content, storage_options).items():
+    answers = ask(client, reads_token, local, content, storage_options)
+    for address, found in sorted(answers.items(), key=lambda pair: names.get(pair[0], pair[0])):
         if found is not True:
             raise ClusterMismatch(
                 f"worker {names.get(address, address)} does not see {url}",

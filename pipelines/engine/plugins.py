@@ -6,6 +6,7 @@ Dask sends a registered plugin to every worker, and to each one that joins befor
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,24 @@ class HoldValue(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         broadcast.hold(self.name, self.value)
+
+    def teardown(self, worker: Worker) -> None:
+        broadcast.forget(self.name)
+
+
+class HoldFile(WorkerPlugin):
+    """A broadcast value for workers of this machine: they read the file that the driver wrote.
+
+    A value of 150 MB would else be copied six times through the sockets of one process.
+    """
+
+    def __init__(self, key: str, path: str):
+        self.name = key
+        self.path = path
+
+    def setup(self, worker: Worker) -> None:
+        with open(self.path, "rb") as file:
+            broadcast.hold(self.name, pickle.load(file))
 
     def teardown(self, worker: Worker) -> None:
         broadcast.forget(self.name)

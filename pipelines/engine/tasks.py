@@ -7,8 +7,10 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+import cloudpickle
 from distributed import Client, performance_report
 from distributed.comm import get_address_host
 
@@ -25,7 +27,7 @@ from pipelines.engine.events import (
     WorkerJoined,
     WorkerLost,
 )
-from pipelines.engine.plugins import HoldValue, RunOnce, take_result
+from pipelines.engine.plugins import HoldFile, HoldValue, RunOnce, take_result
 from pipelines.engine.retry import RETRIES
 from pipelines.engine.tree import reduce_pairwise
 from pipelines.engine.window import Window, shown_name
@@ -35,7 +37,7 @@ class TasksEngine:
     """Engine over a connected client.
 
     facts         of workers by address, under '' those of all others (probe.facts)
-    own_workers   the workers end with the engine: nothing on them needs to be tidied up
+    scratch       folder of own workers on this machine, which end with the engine
     end           closes what connect() opened beside the engine
     """
 
@@ -48,13 +50,13 @@ class TasksEngine:
         reason: str = "asked for",
         dashboard: str | None = None,
         facts: dict[str, dict[str, Any]] | None = None,
-        own_workers: bool = False,
+        scratch: Path | None = None,
         end: Callable[[], None] = lambda: None,
         listeners: Iterable[Listener] = (),
     ):
         self.client, self.reason, self.dashboard = client, reason, dashboard
         self.cpu_warning: str | None = None
-        self._facts, self._own_workers, self._end = facts or {}, own_workers, end
+        self._facts, self._scratch, self._end = facts or {}, scratch, end
         self._listeners = tuple(listeners)
         self._plugins: list[str] = []
         self._happened: deque[tuple[float, dict[str, Any]]] = deque()
@@ -104,11 +106,23 @@ class TasksEngine:
 
     def broadcast(self, value: Any) -> Broadcast:
         handle = Broadcast(f"broadcast-{uuid.uuid4().hex}")
-        self._register(HoldValue(handle.key, value))
+        self._register(self._carrier(handle.key, value))
         broadcast.hold(handle.key, value)
         return handle
 
-    def _register(self, plugin: HoldValue | RunOnce) -> None:
+    def _carrier(self, key: str, value: Any) -> HoldValue | HoldFile:
+        if self._scratch is None:
+            return HoldValue(key, value)
+        path = self._scratch / key
+        try:
+            with path.open("wb") as file:
+                cloudpickle.dump(value, file, protocol=5)
+        except OSError:  # no room in the temporary folder: through the sockets, then
+            path.unlink(missing_ok=True)
+            return HoldValue(key, value)
+        return HoldFile(key, str(path))
+
+    def _register(self, plugin: HoldValue | HoldFile | RunOnce) -> None:
         self._plugins.append(plugin.name)
         for attempts_left in (2, 1, 0):
             try:
@@ -167,7 +181,7 @@ class TasksEngine:
                 self.client.unsubscribe_topic("all")
             for name in self._plugins:
                 broadcast.forget(name)
-            if not self._own_workers:
+            if self._scratch is None:
                 unregister = threading.Thread(target=self._unregister, daemon=True)
                 unregister.start()
                 unregister.join(timeout=2)  # a worker that does not answer must not hold us up

@@ -34,6 +34,13 @@ class Driver:
         psutil.wait_procs(self.children, timeout=15)
         return said
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.kill()
+        self.process.communicate()
+
     def left(self):
         mark = f"-{self.process.pid}-"
         scratch_folders = glob.glob(f"{tempfile.gettempdir()}/whorl-*{mark}*")
@@ -43,23 +50,23 @@ class Driver:
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.05, 60])
 def test_interrupt__ends_driver_and_workers_in_short_and_long_tasks(seconds):
-    driver = Driver(seconds)
-    said = driver.end(signal.SIGINT)
-    assert driver.process.returncode == -signal.SIGINT
-    assert driver.left() == ([], [])
+    with Driver(seconds) as driver:
+        said = driver.end(signal.SIGINT)
+        assert driver.process.returncode == -signal.SIGINT
+        assert driver.left() == ([], [])
     assert said.strip().endswith("KeyboardInterrupt")
     assert "distributed" not in said.replace("site-packages/distributed", "")
 
 
 @pytest.mark.slow
 def test_sigkill_of_the_driver__ends_its_workers_and_the_next_start_removes_its_scratch():
-    driver = Driver(60)
-    driver.end(signal.SIGKILL)
-    processes, folders = driver.left()
-    assert processes == []
-    assert len(folders) == 1
-    scratch.remove_leftovers()
-    assert driver.left() == ([], [])
+    with Driver(60) as driver:
+        driver.end(signal.SIGKILL)
+        processes, folders = driver.left()
+        assert processes == []
+        assert len(folders) == 1
+        scratch.remove_leftovers()
+        assert driver.left() == ([], [])
 
 
 def test_close__leaves_nothing(nothing_left):
