@@ -33,6 +33,8 @@ LADDERS = {
 HOPELESS = 0.15  # share of overflowing pairs beyond which a narrow form costs more than it saves
 PROBE = 12  # queries that tell the share
 MOST_QUERIES = 512  # of a job, so that threads end together
+STRETCH = 2  # a batch holds targets up to this many times its shortest
+WASTE = 2  # lanes x columns beyond this many times the letters of the batch: align the other way round
 WORTH_TRYING = 4  # a form is tried where it holds this many times the largest score of a column
 
 
@@ -61,11 +63,15 @@ class Group(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Pairs to align: queries x targets, with the ladder's forms from `step` on."""
+    """Pairs to align: queries x targets, with the ladder's forms from `step` on.
+
+    Queries are rows and targets columns of the block, or, `turned`, the other way round.
+    """
 
     queries: np.ndarray
     targets: np.ndarray
     step: int
+    turned: bool = False
 
 
 def group(codes, offsets, scores, gap_open, gap_extend) -> Group:
@@ -121,7 +127,7 @@ def interleave(codes, starts, lengths, complement, padding, out):
 
 
 @njit
-def record(keys, queries, targets, triangle, most, a, b, other, score, identical, others, overflowed):
+def record(keys, queries, targets, turned, triangle, most, a, b, other, score, identical, others, overflowed):
     """Unpack keys (queries, L) into the counts of a block. Returns how many pairs overflowed.
 
     A key above `most` is not to be trusted; its pair is listed in overflowed (pairs, 2) instead.
@@ -129,7 +135,7 @@ def record(keys, queries, targets, triangle, most, a, b, other, score, identical
     n = 0
     for k in range(queries.size):
         for lane in range(targets.size):
-            q, t = queries[k], targets[lane]
+            q, t = (targets[lane], queries[k]) if turned else (queries[k], targets[lane])
             if triangle and q <= t:
                 continue
             key = keys[k, lane]
@@ -191,6 +197,13 @@ class Counts:
                     self._run(job)
             jobs = list(self._next_jobs())
 
+    def run_step(self, step: int) -> None:
+        """Align the first pair in one form, whatever overflows: to compile it."""
+        first = np.zeros(1, np.int64)
+        form = LADDERS[self.kind][step]
+        pack, (_, _, zero, most) = self._limits(self.rows[first], self.columns[first], form)
+        self._align(Job(first, first, step), pack, zero, most)
+
     def _lengths(self, side: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return self.pairs.lengths[side[chosen]]
 
@@ -223,40 +236,65 @@ class Counts:
         """Align a job batch by batch, each in the narrowest lanes that may hold its keys."""
         at = 0
         while at < job.targets.size:
-            for step in range(job.step, len(LADDERS[self.kind])):
-                form = LADDERS[self.kind][step]
-                targets = job.targets[at : at + form.lanes]
-                queries = job.queries[job.queries > targets[0]] if self.triangle else job.queries
-                if not queries.size:
-                    return
-                pack, (surely, possible, zero, most) = self._limits(queries, targets, form)
-                if surely or (possible and form not in self._hopeless):
-                    break
-            else:
-                raise ValueError("the keys of a pair do not fit 64 bits; see unfit_pair")
-            at += targets.size
-            if surely or queries.size <= 2 * PROBE:
-                self._align(queries, targets, step, pack, zero, most)
+            batch, form, surely, limits = self._next_batch(job, at)
+            at += batch.targets.size
+            if not batch.queries.size:
                 continue
-            probe = np.arange(queries.size) % (queries.size // PROBE) == 0
-            overflowed = self._align(queries[probe], targets, step, pack, zero, most)
-            if overflowed > HOPELESS * probe.sum() * targets.size:
-                self._hopeless.add(form)
-                self._run(Job(queries[~probe], targets, step + 1))
+            lengths = self._lengths(self._sides(job)[1], batch.targets)
+            wasteful = form.lanes * lengths[-1] > WASTE * lengths.sum()
+            if wasteful and not job.turned and batch.queries.size > batch.targets.size:
+                self._run(Job(batch.targets, batch.queries, job.step, turned=True))
+            elif surely or batch.queries.size <= 2 * PROBE:
+                self._align(batch, *limits)
             else:
-                self._align(queries[~probe], targets, step, pack, zero, most)
+                probe = np.arange(batch.queries.size) % (batch.queries.size // PROBE) == 0
+                first = batch._replace(queries=batch.queries[probe])
+                rest = batch._replace(queries=batch.queries[~probe])
+                overflowed = self._align(first, *limits)
+                if overflowed > HOPELESS * first.queries.size * first.targets.size:
+                    self._hopeless.add(form)
+                    self._run(rest._replace(step=batch.step + 1))
+                else:
+                    self._align(rest, *limits)
 
-    def _limits(self, queries, targets, form: Form):
-        pairs, q, t = self.pairs, self.rows[queries], self.columns[targets]
+    def _sides(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
+        """Where the sequences of the job's queries and targets are found."""
+        return (self.columns, self.rows) if job.turned else (self.rows, self.columns)
+
+    def _next_batch(self, job: Job, at: int):
+        """(batch from target `at` on, its form, whether no key can overflow, (packing, zero, most))."""
+        queries_of, targets_of = self._sides(job)
+        lengths = self._lengths(targets_of, job.targets[at:])
+        alike = int(np.searchsorted(lengths, STRETCH * max(lengths[0], 1), side="right"))
+        for step in range(job.step, len(LADDERS[self.kind])):
+            form = LADDERS[self.kind][step]
+            targets = job.targets[at : at + min(form.lanes, alike)]
+            queries = job.queries
+            if self.triangle and not job.turned:
+                queries = queries[queries > targets[0]]
+            batch = Job(queries, targets, step, job.turned)
+            if not queries.size:
+                return batch, form, True, ()
+            pack, (surely, possible, zero, most) = self._limits(
+                queries_of[queries], targets_of[targets], form
+            )
+            if surely or (possible and form not in self._hopeless):
+                return batch, form, surely, (pack, zero, most)
+        raise ValueError("the keys of a pair do not fit 64 bits; see unfit_pair")
+
+    def _limits(self, q: np.ndarray, t: np.ndarray, form: Form):
+        """Packing and range for sequences q against t."""
+        pairs = self.pairs
         rows, columns = int(pairs.lengths[q].max()), int(pairs.lengths[t].max())
         pack = packing(self.kind, pairs.scores, pairs.gap_open, pairs.gap_extend, rows, columns)
         bound = int(min(pairs.bounds[q].max(), pairs.bounds[t].max()))
         return pack, fits(form, pack, rows, columns, bound)
 
-    def _align(self, queries, targets, step: int, pack: Packing, zero: int, most: int) -> int:
+    def _align(self, job: Job, pack: Packing, zero: int, most: int) -> int:
         """Align queries with one batch of targets. Returns how many pairs overflowed."""
-        pairs, form = self.pairs, LADDERS[self.kind][step]
-        q, t = self.rows[queries], self.columns[targets]
+        pairs, form = self.pairs, LADDERS[self.kind][job.step]
+        queries_of, targets_of = self._sides(job)
+        q, t = queries_of[job.queries], targets_of[job.targets]
         columns, padding = int(pairs.lengths[t].max()), pairs.scores.shape[0]
         lanes = np.empty(max(columns, 1) * form.lanes, np.uint8)
         interleave(pairs.codes, pairs.starts[t], pairs.lengths[t], self.complement, padding, lanes)
@@ -273,12 +311,12 @@ class Counts:
         )  # fmt: skip
         overflowed = np.empty((q.size * t.size, 2), np.int64)
         n = record(
-            keys, queries, targets, self.triangle, most, pack.a, pack.b, pack.other,
+            keys, job.queries, job.targets, job.turned, self.triangle, most, pack.a, pack.b, pack.other,
             self.score, self.identical, self.others, overflowed,
         )  # fmt: skip
         if n:
             with self._lock:
-                self._overflowed.append((overflowed[:n].copy(), step + 1))
+                self._overflowed.append((overflowed[:n].copy(), job.step + 1))
         return n
 
     def _used(self, sequences) -> np.ndarray:

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels import _columns, sequences
-from kernels._gotoh import Form, key_range
+from kernels._gotoh import PROFILE_BYTES, Form, key_range
 from kernels._jit import njit
 from kernels._pairs import LADDERS, Counts, Group, group, packing
+from kernels._simd import register_bytes
 
 DISTANCES = {
     "identity-longer": "1 - identical columns / longer sequence",
@@ -163,6 +164,19 @@ def needs_self_scores(distance: str) -> bool:
     return distance in ("score-max", "score-min", "score")
 
 
+def working_bytes(lengths, distance: str, rows: int, columns: int) -> int:
+    """Memory that distance_block takes at its peak, for at most `rows` and `columns` of these sequences.
+
+    Counts and values of every pair, the scores of one batch, the cells kept between rows and tiles of the
+    longest sequences, and a copy of the letters.
+    """
+    lengths = np.sort(np.asarray(lengths))[::-1]
+    longest = int(lengths[0]) if lengths.size else 0
+    letters = int(lengths[: rows + columns].sum())
+    vector = register_bytes()
+    return rows * columns * 40 + 2 * PROFILE_BYTES + longest * 4 * vector + 2 * letters + (8 << 20)
+
+
 def kind_of(distance: str) -> str:
     """What the kernel has to count: 'score', 'identical', 'columns' or 'all'."""
     if distance in _SCALAR:
@@ -227,12 +241,9 @@ def warm_up(distance: str = "identity-longer", alphabet: str = "dna") -> None:
     scores, gap_open, gap_extend = sequences.scoring(alphabet)
     codes, offsets, _ = sequences.pack(["ACGT", "ACT"], alphabet)
     kind = kind_of(distance)
-    for form in LADDERS.get(kind, ()):
-        saved = LADDERS[kind]
-        pairs = group(codes, offsets, scores, gap_open, gap_extend)
-        counts = Counts(pairs, [0], [1], triangle=False, kind=kind)
-        pack, (_, _, zero, most) = counts._limits(np.arange(1), np.arange(1), form)
-        counts._align(np.arange(1), np.arange(1), saved.index(form), pack, zero, max(most, 0))
+    pairs = group(codes, offsets, scores, gap_open, gap_extend)
+    for step in range(len(LADDERS.get(kind, ()))):
+        Counts(pairs, [0], [1], triangle=False, kind=kind).run_step(step)
     selves = self_scores(codes, offsets, scores, gap_open, gap_extend)
     distance_block(
         codes, offsets, (0, 2), (0, 2), scores=scores, gap_open=gap_open, gap_extend=gap_extend,
