@@ -25,7 +25,7 @@ from benchmarks.sequences import nucleotides, proteins, write_fasta
 from benchmarks.tools import OURS, ROOT, TOOLS, Tool, version
 
 WARM_UP_RECORDS = 40
-HEADING = ("command", "computes", "seconds", "lowest", "highest", "ours is")
+HEADING = ("command", "computes", "seconds", "lowest", "highest", "ours is", "CPU s")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,9 @@ def _show(heading: str, timings: dict[str, Timing], checks: dict, absent: list[s
         seconds = (statistics.median(timing.seconds), min(timing.seconds), max(timing.seconds))
         ratio = statistics.median(_ratios(timings, name))
         faster = "" if name == OURS else f"{ratio:.2f}x"
-        rows.append([name, TOOLS[name].computes, *(f"{value:.2f}" for value in seconds), faster])
+        cpu_s = f"{statistics.median(timing.cpu_s):.2f}"
+        told = (*(f"{value:.2f}" for value in seconds), faster, cpu_s)
+        rows.append([name, TOOLS[name].computes, *told])
     tell(f"\n## {heading}")
     tell(harness.table(HEADING, rows))
     for name, check in checks.items():
