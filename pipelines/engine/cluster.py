@@ -144,14 +144,17 @@ class LocalWorkers:
         self._wait_for_workers()
 
     def _wait_for_workers(self) -> None:
-        try:
-            self.client.wait_for_workers(self.n_workers, timeout=START_S)
-        except TimeoutError:
-            here = len(self.client.scheduler_info(n_workers=-1)["workers"])
-            raise EngineError(
-                f"only {here} of {self.n_workers} workers started within {START_S:.0f} s",
-                remedy="Use fewer --nworkers, or --executor serial.",
-            ) from None
+        assert self._cluster is not None
+        deadline = time.monotonic() + START_S
+        while (here := len(self._cluster.scheduler.workers)) < self.n_workers:
+            started = list(self._cluster._created)
+            dead = [nanny for nanny in started if nanny.status in (Status.failed, Status.closed)]
+            if time.monotonic() > deadline or (dead and len(dead) == len(started)):
+                raise EngineError(
+                    f"only {here} of {self.n_workers} workers started",
+                    remedy="Use fewer --nworkers, or --executor serial.",
+                )
+            time.sleep(0.02)
 
     def close(self) -> None:
         """End workers, scheduler and loop within 5 s and remove the scratch folder."""

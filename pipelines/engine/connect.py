@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pipelines.engine.contract import Engine
+from pipelines.engine.errors import EngineError
 from pipelines.engine.events import Listener
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ def connect(
         return SerialEngine(reason, listeners)
     if scheduler is not None:
         return _given(scheduler, reason, listeners, log_level)
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise EngineError(
+            "connect() was reached by a worker that imports the main script",
+            remedy='Put the script\'s calls under if __name__ == "__main__":',
+        )
     from pipelines.engine import probe
     from pipelines.engine.cluster import LocalWorkers
     from pipelines.engine.tasks import TasksEngine

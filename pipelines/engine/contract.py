@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipelines.engine.broadcast import Broadcast
+from pipelines.engine.events import Listener
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Engine(Protocol):
     def run_everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """function(*args) once on every worker, now and on each that joins later before its first
         task. Returns worker name -> result of those here now. Raises what function raises."""
+
+    def listen(self, listener: Listener) -> None:
+        """Tell this listener too, from now on."""
 
     def broadcast(self, value: Any) -> Broadcast:
         """Send value to every worker once, those that join later too. Forgotten at close()."""

@@ -39,6 +39,9 @@ class SerialEngine:
     def run_everywhere(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         return {WORKER: function(*args)}
 
+    def listen(self, listener: Listener) -> None:
+        self._listeners = (*self._listeners, listener)
+
     def broadcast(self, value: Any) -> Broadcast:
         handle = Broadcast(f"broadcast-{uuid.uuid4().hex}")
         broadcast.hold(handle.key, value)

@@ -104,6 +104,9 @@ class TasksEngine:
             names.get(address, address): answer[0] for address, answer in answers.items() if answer
         }
 
+    def listen(self, listener: Listener) -> None:
+        self._listeners = (*self._listeners, listener)
+
     def broadcast(self, value: Any) -> Broadcast:
         handle = Broadcast(f"broadcast-{uuid.uuid4().hex}")
         self._register(self._carrier(handle.key, value))
@@ -220,7 +223,8 @@ class TasksEngine:
         self._tell(WorkerLost(name, at))
         if not message.get("expected"):
             for window in self._windows:
-                window.worker_lost(name, set(message.get("processing-tasks", ())))
+                for lost in ("processing-tasks", "lost-computed-tasks"):
+                    window.worker_lost(name, set(message.get(lost, ())))
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:
