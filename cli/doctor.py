@@ -152,7 +152,8 @@ def look_cache(problems: list[str]) -> dict[str, Any]:
     except (OSError, RuntimeError) as error:
         problems.append(f"no place for compiled kernels ({error}); set WHORL_CACHE_DIR")
         return {"is": "none"}
-    if not _jit.CACHED:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK):
         problems.append(f"{folder} is not writable; set WHORL_CACHE_DIR to a writable folder")
     files = [f for f in _jit.cache_root().glob("kernels-*/**/*") if f.is_file()]
     return {"is": str(folder), "size": units.size(sum(f.stat().st_size for f in files))}

@@ -56,6 +56,14 @@ def test_doctor__finds_a_missing_dashboard(monkeypatch):
     assert "Problem: the dashboard stays blank without bokeh" in result.stdout
 
 
+def test_doctor__finds_a_cache_that_cannot_be_written(cache, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    result = doctor()
+    assert result.exit_code == 2
+    assert f"Problem: {cache}" in result.stdout
+    assert "is not writable; set WHORL_CACHE_DIR to a writable folder" in result.stdout
+
+
 def test_clean__empties_the_cache(cache):
     kept = cache / "kernels-0.0.1-abc"
     kept.mkdir(parents=True)
