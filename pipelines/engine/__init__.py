@@ -21,6 +21,7 @@ from pipelines.engine.events import (
     WorkerJoined,
     WorkerLost,
 )
+from pipelines.engine.given import check_token
 from pipelines.engine.memory import refuse_if_too_big
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "WorkerInfo",
     "WorkerJoined",
     "WorkerLost",
+    "check_token",
     "choose_block_size",
     "connect",
     "heavy_first",

@@ -108,10 +108,8 @@ def _given(scheduler: Any, reason: str, listeners: Iterable[Listener], log_level
             reason=reason,
             dashboard=client.dashboard_link,
             facts=facts,
-            end=stack.close,
             listeners=listeners,
         )
         engine.cpu_warning = given.cpu_warning(facts)
-        end = stack.pop_all()
-        engine._end = end.close
+        engine.end = stack.pop_all().close
         return engine

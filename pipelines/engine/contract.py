@@ -104,3 +104,8 @@ def prefix_of(key: str) -> str:
             break
         words.append(word)
     return "-".join(words) or key
+
+
+def shown_name(name: Any) -> str:
+    """Local workers are numbered by Dask, others have names or addresses."""
+    return f"worker-{name}" if isinstance(name, int) else str(name)

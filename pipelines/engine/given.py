@@ -7,14 +7,14 @@ import os
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
-
-from distributed import Client
+from typing import TYPE_CHECKING, Any
 
 from pipelines.engine import probe
-from pipelines.engine.contract import Engine
+from pipelines.engine.contract import Engine, shown_name
 from pipelines.engine.errors import ClusterMismatch, ClusterUnreachable, EngineError
-from pipelines.engine.window import shown_name
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 CONNECT_S = 8.0
 FIRST_WORKER_S = 30.0
@@ -24,6 +24,8 @@ TOKEN_S = 5.0  # network file systems show a new file to other hosts with some d
 
 def reach(scheduler: str) -> Client:
     """A client of the scheduler at an address, or of a scheduler file (*.json)."""
+    from distributed import Client
+
     where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
     if "scheduler_file" in where and not os.path.exists(scheduler):
         raise ClusterUnreachable(f"scheduler file {scheduler} does not exist")

@@ -17,7 +17,7 @@ from distributed.comm import get_address_host
 from pipelines.engine import broadcast
 from pipelines.engine.attempt import Attempt
 from pipelines.engine.broadcast import Broadcast
-from pipelines.engine.contract import WorkerInfo, prefix_of
+from pipelines.engine.contract import WorkerInfo, prefix_of, shown_name
 from pipelines.engine.errors import EngineError
 from pipelines.engine.events import (
     Event,
@@ -30,7 +30,7 @@ from pipelines.engine.events import (
 from pipelines.engine.plugins import HoldFile, HoldValue, RunOnce, take_result
 from pipelines.engine.retry import RETRIES
 from pipelines.engine.tree import reduce_pairwise
-from pipelines.engine.window import Window, shown_name
+from pipelines.engine.window import Window
 
 
 class TasksEngine:
@@ -56,7 +56,7 @@ class TasksEngine:
     ):
         self.client, self.reason, self.dashboard = client, reason, dashboard
         self.cpu_warning: str | None = None
-        self._facts, self._scratch, self._end = facts or {}, scratch, end
+        self._facts, self._scratch, self.end = facts or {}, scratch, end
         self._listeners = tuple(listeners)
         self._plugins: list[str] = []
         self._happened: deque[tuple[float, dict[str, Any]]] = deque()
@@ -179,6 +179,8 @@ class TasksEngine:
         if self._closed:
             return
         self._closed = True
+        for window in self._windows:
+            window.cancel()
         try:
             with contextlib.suppress(Exception):
                 self.client.unsubscribe_topic("all")
@@ -189,7 +191,7 @@ class TasksEngine:
                 unregister.start()
                 unregister.join(timeout=2)  # a worker that does not answer must not hold us up
         finally:
-            self._end()
+            self.end()
 
     def _unregister(self) -> None:
         for name in self._plugins:
@@ -207,7 +209,7 @@ class TasksEngine:
     def _look(self) -> None:
         """Tell what happened to workers. Dask's messages come in another thread, listeners hear
         of them here, in the thread that runs the engine."""
-        while self._happened:
+        while self._happened and not self._closed:
             at, message = self._happened.popleft()
             action, address = message.get("action"), message.get("worker")
             if action == "remove-worker":

@@ -16,7 +16,7 @@ from distributed import Client, Future, KilledWorker, as_completed, get_worker
 from distributed.client import FutureCancelledError
 
 from pipelines.engine.attempt import Attempt, AttemptFailed, Outcome, raise_unless_retried
-from pipelines.engine.contract import prefix_of
+from pipelines.engine.contract import prefix_of, shown_name
 from pipelines.engine.errors import EngineError, TaskFailed
 from pipelines.engine.events import Event, TaskEnded, TaskRetried
 from pipelines.engine.retry import is_stalled
@@ -67,7 +67,7 @@ class Window:
                         yield done
                     self._look()
         finally:
-            self._cancel()
+            self.cancel()
 
     def worker_lost(self, worker: str, dask_keys: set[str]) -> None:
         """Count the attempts that died with a worker; Dask gives the tasks to another one."""
@@ -121,7 +121,7 @@ class Window:
         self._submit(task.item, task.key, task.attempt + 1)
         return None
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
         """Give up what is left. Released, not cancelled: that waits for nobody's answer."""
         self._finished.clear()
         for pending in self._pending.values():
@@ -170,11 +170,6 @@ def worker_states(client: Client) -> list[str]:
 
 def run_on_worker(attempt: Attempt) -> Outcome:
     return attempt.run(shown_name(get_worker().name))
-
-
-def shown_name(name: Any) -> str:
-    """Local workers are numbered by Dask, others have names or addresses."""
-    return f"worker-{name}" if isinstance(name, int) else str(name)
 
 
 def dashboard_key(key: str, attempt: int, run: str) -> str:

@@ -76,7 +76,7 @@ def warm_value(item, table):
 
 
 async def close_scheduler(engine):
-    await engine._end.__self__._cluster.scheduler.close()
+    await engine.end.__self__._cluster.scheduler.close()
 
 
 def plugin_names(dask_scheduler):

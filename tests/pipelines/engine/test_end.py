@@ -86,6 +86,24 @@ def test_close__leaves_nothing_when_the_start_is_interrupted(nothing_left, monke
         connect("tasks", nworkers=2, dashboard_address=None)
 
 
+def test_script_without_a_main_guard__is_told_what_to_do(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pipelines.engine import connect\n"
+        "connect('tasks', nworkers=1, dashboard_address=None)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    assert ended.returncode == 1
+    assert "only 0 of 1 workers started" in ended.stderr
+    assert "reached by a worker that imports the main script" in ended.stderr
+
+
 def test_scratch__of_the_living_is_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mine = scratch.make()

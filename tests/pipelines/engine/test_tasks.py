@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import urllib.request
 
 import numpy as np
@@ -148,6 +150,21 @@ def test_performance_report__is_left_out_after_an_error(cluster, tmp_path):
     with pytest.raises(KeyboardInterrupt), cluster.performance_report(str(path)):
         raise KeyboardInterrupt
     assert not path.exists()
+
+
+def test_caller_that_fails_in_the_middle__ends_quietly(nothing_left):
+    def caller():
+        with connect("tasks", nworkers=1, dashboard_address=None) as engine:
+            for item, _ in engine.map(jobs.total, [(i, 0) for i in range(20)], 0, key=jobs.key):
+                1 / (item[0] - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        caller()
+
+
+def test_import_of_the_engine__leaves_dask_for_later():
+    code = "import sys, pipelines.engine; sys.exit('dask' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.slow
