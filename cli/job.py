@@ -108,7 +108,7 @@ def compute(
         dashboard_address=chosen.dashboard_address,
         estimated_seconds=job.estimated_seconds,
         listeners=[progress],
-        log_level=logging.INFO if chosen.verbose else logging.CRITICAL,
+        log_level=logging.WARNING if chosen.verbose else logging.CRITICAL,
     ) as engine:
         if engine.dashboard:
             screen.line("dashboard", engine.dashboard)
@@ -123,7 +123,7 @@ def compute(
             threads = units.count(worker.nthreads, "thread")
             screen.more("worker", f"{worker.name} on {worker.host}, {threads}, {limit}")
         with progress:
-            return module.run(job, engine, folder, [progress])
+            return module.run(job, engine, folder)
 
 
 def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:

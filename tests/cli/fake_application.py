@@ -54,7 +54,7 @@ def power(number, config, folder):
     write_record(folder, number, number, {"chunks": [], "value": number**config.power})
 
 
-def run(job, engine, folder, listeners):
+def run(job, engine, folder):
     if job.config.mishap == "bug":
         raise ZeroDivisionError("a bug")
     done = {number for number, _ in folder.done_records()}

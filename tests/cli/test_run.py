@@ -1,7 +1,10 @@
 """`run`: what goes to stdout and stderr, exit codes, result folder; with a small application."""
 
 import json
+import socket
 from pathlib import Path
+
+import pytest
 
 from tests.cli import fake_application
 
@@ -127,7 +130,33 @@ def test_windows__is_told_to_use_wsl(fake, monkeypatch):
 
 
 def test_tasks__runs_on_a_local_cluster_and_prints_its_dashboard(fake):
-    result = fake("--executor", "tasks", "--nworkers", "1", "--dashboard-address", "127.0.0.1:0")
+    where = ("--nworkers", "1", "--dashboard-address", "127.0.0.1:0", "--memory-limit", "1GiB")
+    result = fake("--verbose", *where)
     assert result.exit_code == 0, result.output
     assert "dashboard       http://127.0.0.1:" in result.stderr
+    assert "worker          worker-0 on 127.0.0.1, 1 thread, 1.0 GiB" in result.stderr.splitlines()
     assert Path("out/powers.tsv").exists()
+
+
+def test_scheduler__works_on_a_cluster_that_stays(fake, cluster):
+    address = cluster.client.scheduler.address
+    result = fake(env={"DASK_SCHEDULER_ADDRESS": address})
+    assert result.exit_code == 0, result.output
+    assert fake_application.read("out")["config"]["scheduler"] == {
+        "value": address,
+        "origin": "DASK_SCHEDULER_ADDRESS",
+    }
+    assert len(cluster.workers) == 2
+
+
+@pytest.mark.slow
+def test_scheduler__that_does_not_answer_is_a_usage_error(fake):
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        result = fake("--scheduler", address)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    error = next(line for line in result.stderr.splitlines() if line.startswith("Error"))
+    assert error.startswith(f"Error: no Dask scheduler answers at {address}")
+    assert not Path("out").exists()
