@@ -1,9 +1,9 @@
 """Best local alignment keys of queries against lanes of targets, on explicit vectors.
 
-A *key* is any integer that adds up along an alignment: the score, or the score with counts of columns packed
-below it (kernels/swg.py). One function per *form* of lane: its width, and whether the skew of the values (see
-_simd.py) is taken back at every group of rows and CHUNK of columns (`rebased`), so that narrow lanes reach
-further, or runs on, which is faster.
+A *key* is any integer that adds up along an alignment: the score, or the score with counts of
+columns packed below it (kernels/_pairs.py). One function per *form* of lane: its width, and whether
+the skew of the values (see _simd.py) is taken back at every group of rows and CHUNK of columns
+(`rebased`), so that narrow lanes reach further, or runs on, which is faster.
 
 Letters: L lanes, R rows held in registers, a the size of the alphabet; code a stands for padding.
 """
@@ -34,7 +34,7 @@ from kernels._simd import (
 
 CHUNK = 16  # columns between two rebasings
 ROWS = 6 if _simd.register_bytes() == 64 else 2  # AVX-512 has 32 registers, others 16
-PROFILE_BYTES = 24 << 20  # of scores kept for one batch; longer targets are cut into tiles of columns
+PROFILE_BYTES = 24 << 20  # of scores kept for a batch; longer targets are cut into tiles
 
 
 class Form(NamedTuple):
@@ -53,7 +53,7 @@ class Form(NamedTuple):
 
 
 def key_range(form: Form, smallest: int, largest: int, gap_open: int, gap_extend: int, span: int):
-    """(zero, most): where the value 0 lies in a lane of this form, and the largest key it holds exactly.
+    """(zero, most): where the value 0 lies in a lane, and the largest key that it holds exactly.
 
     smallest, largest   of the keys of one aligned column
     span                longest query + longest target
@@ -75,12 +75,13 @@ def _kernel(bits: int, rebased: bool):
 
     @njit
     def align_tile(
-        offsets, groups, profile, columns, first, hrow, frow, hside, eside, tiled, zero, gap_open, gap_extend, best
+        offsets, groups, profile, columns, first, hrow, frow, hside, eside, tiled,
+        zero, gap_open, gap_extend, best,
     ):  # fmt: skip
-        """All rows of one query against `columns` columns from column `first` on; updates best[0:L].
+        """All rows of one query against `columns` columns from `first` on; updates best[0:L].
 
-        hrow, frow     (columns * L,) cells and gaps of the last row, kept from group to group
-        hside, eside   (rows * L,) cells and gaps of the column before `first`, kept from tile to tile
+        hrow, frow     (columns * L,) cells and gaps of the last row, from group to group
+        hside, eside   (rows * L,) cells and gaps of the column before `first`, from tile to tile
         """
         opening = vset(hrow, gap_open - gap_extend, L)
         step = vset(hrow, gap_extend, L)
@@ -122,8 +123,9 @@ def _kernel(bits: int, rebased: bool):
                     diagonal = above
                     above = vload(hrow, at, L)
                     h, e, partial, zeros, f = gotoh_column(
-                        h, e, partial, zeros, diagonal, vload(frow, at, L), profile, at, places, opening, step
-                    )
+                        h, e, partial, zeros, diagonal, vload(frow, at, L),
+                        profile, at, places, opening, step,
+                    )  # fmt: skip
                     top = vmax(vadds(top, step), partial[0])
                     if rebased:
                         vstore(hrow, at, vsub(h[R - 1], down))
@@ -133,8 +135,8 @@ def _kernel(bits: int, rebased: bool):
                         vstore(frow, at, f)
                 last = last + stop - start
                 if rebased and stop == start + C:
-                    h, e, partial = rows_minus(h, left), rows_minus(e, left), rows_minus(partial, left)
-                    zeros = rows_minus(zeros, left)
+                    h, e = rows_minus(h, left), rows_minus(e, left)
+                    partial, zeros = rows_minus(partial, left), rows_minus(zeros, left)
                     above, top = vsub(above, left), vsub(top, left)
                     last = -1
                 start = stop
@@ -152,7 +154,7 @@ def _kernel(bits: int, rebased: bool):
         """Best keys of every query against L targets.
 
         codes, starts, lengths   queries: query k is codes[starts[k]:starts[k] + lengths[k]]
-        targets (columns * L,)   uint8 codes of the targets, column by column, padded with code a
+        targets (columns * L,)   uint8 codes of the targets, column by column, padded with a
         table ((a + 1)^2,)       keys of one aligned column, skewed: key + 2 * gap_extend
         used (a + 1,)            which codes occur in queries; code a, the padding, does
         tile                     columns for which scores are laid out at a time (a multiple of CHUNK)

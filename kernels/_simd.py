@@ -1,8 +1,8 @@
 """Vectors as values in Numba code: `Vec(bits, lanes)` is LLVM's <lanes x iN>.
 
-Kernels stay ordinary functions that read as array code; LLVM legalises a vector for the machine (one zmm
-register, two ymm, four NEON registers). Here live the type, its few operations, tuples of vectors, and the
-two column steps of the Gotoh recurrence, whose code is emitted by a loop over the rows.
+Kernels stay ordinary functions that read as array code; LLVM legalises a vector for the machine
+(one zmm register, two ymm, four NEON registers). Here live the type, its few operations, tuples of
+vectors, and the column step of the Gotoh recurrence, whose code is emitted by a loop over the rows.
 """
 
 from llvmlite import ir
@@ -60,7 +60,8 @@ def _load(context, builder, array_type, array, index, vec: Vec):
 
 
 def _store(context, builder, array_type, array, index, value, vec: Vec):
-    builder.store(value, _address(context, builder, array_type, array, index, vec)).align = vec.bits // 8
+    instruction = builder.store(value, _address(context, builder, array_type, array, index, vec))
+    instruction.align = vec.bits // 8
 
 
 def _splat(builder, scalar, vec: Vec):
@@ -74,9 +75,10 @@ def _splat(builder, scalar, vec: Vec):
 def _larger(builder, vec: Vec, a, b, as_float: bool = False):
     """The larger of two vectors.
 
-    64-bit lanes hold values whose bits read as ordinary positive doubles (see FLOATING), and such values
-    compare as integers and as doubles alike. AVX2 has no 64-bit integer maximum and AVX-512 one a cycle,
-    with another one for doubles beside it, so that the two kinds in turn run twice as fast.
+    64-bit lanes hold values whose bits read as ordinary positive doubles (see FLOATING), and such
+    values compare as integers and as doubles alike. AVX2 has no 64-bit integer maximum and AVX-512
+    one a cycle, with another one for doubles beside it, so that the two kinds in turn run twice as
+    fast.
     """
     if not as_float:
         return _call(builder, "llvm.smax", vec, [a, b])
@@ -204,7 +206,8 @@ def load_offsets(typing, array, index, count):
     def codegen(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         places = [builder.add(args[1], ir.Constant(args[1].type, k)) for k in range(kind.count)]
-        return context.make_tuple(builder, kind, [builder.load(builder.gep(data, [p])) for p in places])
+        values = [builder.load(builder.gep(data, [place])) for place in places]
+        return context.make_tuple(builder, kind, values)
 
     return kind(array, types.intp, count), codegen
 
@@ -220,21 +223,27 @@ def rows_minus(typing, rows, vector):
     return rows(rows, vector), codegen
 
 
-# The recurrence of Gotoh (1982) on one column of R rows. h is the value of a cell, e the gap value that enters
-# it from the left, f from above, s the score of its letters, z the value 0:
-#     h = max(h(diagonal) + s, z, e, f)    e(next column) = max(e - ext, h - open)    f(next row) likewise.
-# 1. A gap in one sequence directly followed by one in the other has the same columns in either order, so f may
-#    open from e but e need not open from f: both open from g = max(h(diagonal) + s, z, e). (g serves for f as
-#    well as h, since f - open never exceeds f - ext.) From row to row the chain is then one maximum long.
-# 2. All values are *skewed*: a cell in row i and column j holds its value + ext * (i + j). Extending a gap
-#    then costs nothing, two subtractions are gone, and 0 becomes z = z0 + ext * (i + j).
-# 3. The largest h must be compared without the skew. It is the same along an anti-diagonal, so R - 1 partial
-#    maxima travel along anti-diagonals; the one that is complete is compared once a column.
+# The recurrence of Gotoh (1982) on one column of R rows. h is the value of a cell, e the gap value
+# that enters it from the left, f from above, s the score of its letters, z the value 0:
+#     h = max(h(diagonal) + s, z, e, f)
+#     e(next column) = max(e - ext, h - open)    f(next row) likewise.
+# 1. A gap in one sequence directly followed by one in the other has the same columns in either
+#    order, so f may open from e but e need not open from f: both open from
+#    g = max(h(diagonal) + s, z, e). (g serves for f as well as h, since f - open never exceeds
+#    f - ext.) From row to row the chain is then one maximum long.
+# 2. All values are *skewed*: a cell in row i and column j holds its value + ext * (i + j).
+#    Extending a gap then costs nothing, two subtractions are gone, and 0 becomes
+#    z = z0 + ext * (i + j).
+# 3. The largest h must be compared without the skew. It is the same along an anti-diagonal, so
+#    R - 1 partial maxima travel along anti-diagonals; the one that is complete is compared once a
+#    column.
 # That makes 8 R + 2 operations for R cells of each lane, where the textbook has 11 R.
 
 
 @intrinsic
-def gotoh_column(typing, h, e, partial, zeros, diagonal, f, profile, at, offsets, opening, extension):
+def gotoh_column(
+    typing, h, e, partial, zeros, diagonal, f, profile, at, offsets, opening, extension
+):
     """One column of R rows.
 
     h, e, partial, zeros   R-tuples of vectors: cells and gaps of the column before, partial maxima, zeros
@@ -292,5 +301,5 @@ def gather_partial(typing, best, partial, step):
 
 # Bits of 64-bit values lie in [FLOATING, 2^62): positive, normal doubles.
 FLOATING = 1 << 53
-# On AVX-512 half of the 64-bit maxima are integer ones; elsewhere there are none, or they are emulated.
+# On AVX-512 half of the 64-bit maxima are integer ones; elsewhere there are none, or emulated ones.
 MIXED = "avx512f" in features()
