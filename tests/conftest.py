@@ -68,9 +68,9 @@ def leftovers():
         if connection.status == psutil.CONN_LISTEN:
             found.add(f"listens on {connection.laddr}")
     mark = f"-{os.getpid()}-"
-    found |= {f"scratch {path}" for path in _scratch_folders() if mark in path.name}
+    found |= {f"scratch {path}" for path in _ours_by_name() if mark in path.name}
     return found
 
 
-def _scratch_folders():
-    return Path(tempfile.gettempdir()).glob("whorl-*")
+def _ours_by_name():
+    return [*Path(tempfile.gettempdir()).glob("whorl-*"), *Path("/dev/shm").glob("sem.whorl-*")]

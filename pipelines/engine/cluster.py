@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import signal
 import socket
 import time
 import warnings
 from collections.abc import Iterable, Iterator
 from multiprocessing import resource_tracker
+from typing import Any
 
 import dask
 import psutil
@@ -117,6 +119,7 @@ class LocalWorkers:
     def _start(self, dashboard_address: str | None, log_level: int) -> None:
         self._undo.enter_context(dask.config.set(CONFIG))
         self._undo.enter_context(logs_at(log_level))
+        self._undo.enter_context(_semaphores_named(scratch.owner_name()))
         resource_tracker.ensure_running()  # else its first start unblocks SIGINT in our loop thread
         with _interrupts_blocked():
             self._loop.start()
@@ -228,6 +231,24 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _semaphores_named(owner: str) -> Iterator[None]:
+    """Name our queues' semaphores: if a whole process group is killed, the next run finds them.
+
+    Only where they are files: macOS has no room for long names.
+    """
+    if not scratch.SEMAPHORES.is_dir():
+        yield
+        return
+    config: dict[str, Any] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    before = config.get("semprefix", "/mp")
+    config["semprefix"] = f"/{owner}"
+    try:
+        yield
+    finally:
+        config["semprefix"] = before
 
 
 @contextlib.contextmanager

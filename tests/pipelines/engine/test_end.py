@@ -29,7 +29,10 @@ class Driver:
 
     def end(self, number):
         """Signal the whole group, as a terminal does; returns what stderr said."""
-        os.killpg(self.process.pid, number) if number == signal.SIGINT else self.process.kill()
+        os.killpg(self.process.pid, number)
+        return self.wait()
+
+    def wait(self):
         said = self.process.communicate(timeout=30)[1]
         psutil.wait_procs(self.children, timeout=15)
         return said
@@ -43,8 +46,9 @@ class Driver:
 
     def left(self):
         mark = f"-{self.process.pid}-"
-        scratch_folders = glob.glob(f"{tempfile.gettempdir()}/whorl-*{mark}*")
-        return [child for child in self.children if child.is_running()], scratch_folders
+        folders = glob.glob(f"{tempfile.gettempdir()}/whorl-*{mark}*")
+        semaphores = glob.glob(f"/dev/shm/sem.whorl-*{mark}*")
+        return [child for child in self.children if child.is_running()], folders + semaphores
 
 
 @pytest.mark.slow
@@ -61,10 +65,20 @@ def test_interrupt__ends_driver_and_workers_in_short_and_long_tasks(seconds):
 @pytest.mark.slow
 def test_sigkill_of_the_driver__ends_its_workers_and_the_next_start_removes_its_scratch():
     with Driver(60) as driver:
-        driver.end(signal.SIGKILL)
-        processes, folders = driver.left()
+        driver.process.kill()
+        driver.wait()
+        processes, names = driver.left()
         assert processes == []
-        assert len(folders) == 1
+        assert len(names) == 1
+        scratch.remove_leftovers()
+        assert driver.left() == ([], [])
+
+
+@pytest.mark.slow
+def test_sigkill_of_the_whole_group__leaves_only_what_the_next_start_removes():
+    with Driver(0.05) as driver:
+        driver.end(signal.SIGKILL)
+        assert driver.left()[0] == []
         scratch.remove_leftovers()
         assert driver.left() == ([], [])
 
@@ -112,5 +126,8 @@ def test_scratch__of_the_living_is_kept(monkeypatch, tmp_path):
     foreign = tmp_path / "whorl-notes"
     for folder in (dead, reused, foreign):
         folder.mkdir()
-    assert sorted(scratch.remove_leftovers()) == sorted([dead, reused])
+    monkeypatch.setattr(scratch, "SEMAPHORES", tmp_path)
+    semaphore = tmp_path / f"sem.{dead.name}"
+    semaphore.touch()
+    assert sorted(scratch.remove_leftovers()) == sorted([dead, reused, semaphore])
     assert sorted(tmp_path.iterdir()) == sorted([mine, foreign])
