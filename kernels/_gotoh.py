@@ -157,7 +157,7 @@ def _kernel(bits: int, rebased: bool):
         targets (columns * L,)   uint8 codes of the targets, column by column, padded with a
         table ((a + 1)^2,)       keys of one aligned column, skewed: key + 2 * gap_extend
         used (a + 1,)            which codes occur in queries; code a, the padding, does
-        tile                     columns for which scores are laid out at a time (a multiple of CHUNK)
+        tile                     columns laid out at a time (a multiple of CHUNK)
         out (queries, L)         int64, filled with the keys
         """
         a1 = used.size

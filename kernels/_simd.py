@@ -246,7 +246,8 @@ def gotoh_column(
 ):
     """One column of R rows.
 
-    h, e, partial, zeros   R-tuples of vectors: cells and gaps of the column before, partial maxima, zeros
+    h, e, partial, zeros   R-tuples of vectors: cells and gaps of the column before, partial
+                           maxima, zeros
     diagonal, f            vectors: the cell above and left of row 0, the gap from above
     profile, at, offsets   scores: those of row r lie at profile[offsets[r] + at]
     opening                vector: gap_open - gap_extend
