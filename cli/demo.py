@@ -45,6 +45,7 @@ def demo(ctx: click.Context, output: str, quiet: bool) -> None:
         executor="tasks",  # a demo shows the cluster, though so little work needs none
         overwrite=True,
         quiet=quiet,
+        origins=dict.fromkeys(("sequences", "labels", "output", "executor", "overwrite"), "demo"),
         command=tuple(command),
     )
     execute(ctx, "swg", swg, config, options, screen)

@@ -17,6 +17,8 @@ from cli.screen import Screen
 from cli.show import output_text, read
 from pipelines import app as declaration
 
+SHOWN = {None: "none", True: "yes", False: "no"}
+
 
 def execute(
     ctx: click.Context,
@@ -55,9 +57,9 @@ def dry_run(
         if name in resolved and resolved[name] != row["value"]:
             row.update(value=resolved[name])
             row["origin"] = "auto" if row["origin"] == declaration.DEFAULT else row["origin"]
-        screen.line(
-            "", f"{name.replace('_', '-'):<{wide}} {row['value']!s:<22} from: {row['origin']}"
-        )
+        value = row["value"]
+        shown = SHOWN[value] if value is None or isinstance(value, bool) else value
+        screen.line("", f"{name.replace('_', '-'):<{wide}} {shown!s:<22} from: {row['origin']}")
     return {"dry_run": True, "plan": getattr(job, "plan", {}), "config": rows}
 
 
@@ -128,12 +130,16 @@ def compute(
 
 def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     """What there is now, and what went wrong on the way."""
-    parts = [output_text(output) for output in result.get("outputs", [])]
-    blocks = result.get("blocks", {})
+    made = result.get("outputs", [])
+    parts = [output_text(one) for one in made if one.get("shape") or one["name"] == "report.html"]
+    agreement = result.get("labels", {}).get("one_nn")
+    if agreement is not None:
+        parts.append(f"1-NN agreement {agreement:.3f}")
+    blocks, lost = result.get("blocks", {}), result.get("workers_lost")
+    if lost:
+        parts.append(f"{units.count(lost, 'worker')} lost and replaced")
     if blocks.get("repeated"):
         parts.append(f"{units.count(blocks['repeated'], 'block')} repeated")
-    if result.get("workers_lost"):
-        parts.append(f"{units.count(result['workers_lost'], 'worker')} lost and replaced")
     for warning in result.get("warnings", []):
         screen.warn(warning)
-    screen.line("done", f"{', '.join(parts)} in {units.duration(seconds)}")
+    screen.line("done", ", ".join([*parts, units.duration(seconds)]))

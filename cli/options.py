@@ -26,6 +26,32 @@ CONFIG_HELP = (
 )
 
 
+class Option(click.Option):
+    """An option whose help tells what stands in for a default of None, without a range."""
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default
+        return extra
+
+
+class ApplicationCommand(click.Command):
+    """A command whose help tells its own options before those of every run."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        of_run = {field.name for field in declared(RunOptions)} | {"config", "help"}
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                (shared if param.name in of_run else own).append(record)
+        for title, rows in ((f"Options of {self.name}", own), ("Options of every run", shared)):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
 class NearChoice(click.Choice):
     """A choice that names the nearest allowed word."""
 
@@ -89,7 +115,7 @@ def parameters(config_class: type) -> list[click.Parameter]:
     """The argument and options of an application followed by those of every run."""
     fields = [(config_class, field) for field in declared(config_class)]
     fields += [(RunOptions, field) for field in declared(RunOptions)]
-    config = click.Option(
+    config = Option(
         ["--config"],
         metavar="FILE",
         envvar="WHORL_CONFIG",
@@ -105,15 +131,17 @@ def parameter(owner: type, field: dataclasses.Field) -> click.Parameter:
     """One click parameter for one declared field."""
     rules = field.metadata
     if rules.get("argument"):
-        return click.Argument([field.name], metavar=rules["metavar"] or field.name.upper())
+        argument = click.Argument([field.name], metavar=rules["metavar"] or field.name.upper())
+        argument.help = rules["help"]  # shown by click 8.5 and newer
+        return argument
     names = [flag_name(field.name), field.name] + ([rules["short"]] if rules["short"] else [])
     kind = plain_type(owner, field.name)
     shared: dict[str, Any] = {"help": rules["help"], "envvar": variables(field.name)}
     if kind is bool:
-        return click.Option(names, is_flag=True, default=field.default, **shared)
+        return Option(names, is_flag=True, default=field.default, **shared)
     required = field.name == "output"
     shown = rules["shown_default"] or (field.default is not None)
-    return click.Option(
+    return Option(
         names,
         type=click_type(kind, rules),
         default=None if required else field.default,
@@ -134,8 +162,12 @@ def click_type(kind: type, rules: Any) -> click.ParamType:
         return Address()
     if rules["choices"]:
         return NearChoice(rules["choices"])
+    if kind is int and rules["min"] is rules["max"] is None:
+        return click.INT
     if kind is int:
         return click.IntRange(min=rules["min"], max=rules["max"])
+    if kind is float and rules["min"] is rules["max"] is None:
+        return click.FLOAT
     if kind is float:
         return click.FloatRange(min=rules["min"], max=rules["max"])
     return click.STRING

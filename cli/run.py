@@ -77,7 +77,7 @@ def application_command(name: str, module: ModuleType) -> click.Command:
             click.echo(chosen.output)
 
     text = (module.__doc__ or "").strip()
-    return click.Command(
+    return options.ApplicationCommand(
         name, params=options.parameters(module.Config), callback=callback, help=text
     )
 

@@ -60,6 +60,8 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     found += [("options", options_text(run.get("config", {})))]
     found += [("blocks", blocks_text(run.get("blocks", {}), run.get("workers_lost", 0)))]
     found += [("time", phases_text(run))]
+    found += [("rate", f"{run['gcups']:.3g} GCUPS")] if run.get("gcups") else []
+    found += [("labels", labels_text(run.get("labels") or {}))]
     found += [("outputs", ", ".join(output_text(one) for one in run.get("outputs", [])))]
     found += [("warning", text) for text in run.get("warnings", [])]
     if run.get("status") not in (DONE, "running") and run.get("command"):
@@ -84,6 +86,13 @@ def options_text(config: dict[str, Any]) -> str:
         if isinstance(row, dict) and row.get("origin") not in (None, "default")
     ]
     return ", ".join(chosen)
+
+
+def labels_text(labels: dict[str, Any]) -> str:
+    if labels.get("one_nn") is None:
+        return ""
+    classes = units.count(labels["classes"], "class", "classes")
+    return f"{classes}, 1-NN agreement {labels['one_nn']:.3f}"
 
 
 def blocks_text(blocks: dict[str, Any], lost: int) -> str:

@@ -33,7 +33,9 @@ def merged(*arguments, env=None):
     def callback(ctx, **values):
         SEEN.append(options.merge(ctx, Config, values, ["typed"]))
 
-    command = click.Command("swg", params=options.parameters(Config), callback=callback)
+    command = options.ApplicationCommand(
+        "swg", params=options.parameters(Config), callback=callback
+    )
     result = CliRunner(env=env).invoke(command, ["in.fa", "-o", "out", *arguments])
     return result, *(SEEN[0] if SEEN else (None, None))
 
@@ -189,6 +191,10 @@ def test_help__tells_defaults_and_each_sentence_ends_with_a_full_stop():
     for parameter in options.parameters(Config):
         if isinstance(parameter, click.Option):
             assert parameter.help.endswith("."), parameter.name
-    result = CliRunner().invoke(click.Command("swg", params=options.parameters(Config)), ["--help"])
+    result = CliRunner().invoke(
+        options.ApplicationCommand("swg", params=options.parameters(Config)), ["--help"]
+    )
     assert "[default: 127.0.0.1:8787]" in " ".join(result.output.split())
-    assert "[default: (16); x>=0]" in " ".join(result.output.split())
+    assert "[default: 16]" in " ".join(result.output.split())
+    assert result.output.index("Options of swg:") < result.output.index("--gap-open")
+    assert result.output.index("Options of every run:") < result.output.index("--nworkers")

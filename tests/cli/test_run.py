@@ -20,7 +20,7 @@ def test_run__prints_the_path_and_tells_the_plan(fake):
         "Warning: numbers are small",
         "serial          about 0.0 s of work, under 2 s; no cluster and no dashboard",
     ]
-    assert lines[4].startswith("done            powers.tsv in ")
+    assert lines[4].startswith("done            ")
     assert Path("out/powers.tsv").read_text() == "1\t1\n2\t4\n3\t9\n"
 
 
@@ -53,6 +53,8 @@ def test_dry_run__prints_values_with_origins_and_computes_nothing(fake):
     assert ["power", "3", "from:", "flag"] in rows
     assert ["nthreads", "2", "from:", "WHORL_NTHREADS"] in rows
     assert ["mishap", "none", "from:", "default"] in rows
+    assert ["scheduler", "none", "from:", "default"] in rows
+    assert ["dry-run", "yes", "from:", "flag"] in rows
     assert not Path("out").exists()
 
 
