@@ -1,4 +1,4 @@
-"""Numba kernels on arrays. `from kernels import swg` pays for Numba; `import kernels` costs nothing."""
+"""Numba kernels on arrays. `from kernels import swg` pays for Numba, `import kernels` does not."""
 
 import importlib
 

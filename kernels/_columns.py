@@ -1,8 +1,8 @@
 """Alignments with all kinds of columns counted: a scalar kernel for the distances that need them.
 
-Two integers stand for a cell: its score, and below it a packed `rank` that settles which of the best-scoring
-alignments is meant: most identical columns, then fewest others, then fewest gap columns, then most columns of
-a chosen kind (positive scores, or transitions).
+Two integers stand for a cell: its score, and below it a packed `rank` that settles which of the
+best-scoring alignments is meant: most identical columns, then fewest others, then fewest gap
+columns, then most columns of a chosen kind (positive scores, or transitions).
 """
 
 import numpy as np
@@ -58,9 +58,12 @@ def align_pair(a, b, scores, chosen, gap_open, gap_extend, rank, h, h_rank, f, f
 
 
 @njit
-def count_columns(codes, starts, lengths, query, targets, complement, scores, chosen, gap_open, gap_extend, out):
-    """out[k] = (score, identical, others, gaps, chosen) of query with targets[k]; others include gaps.
+def count_columns(
+    codes, starts, lengths, query, targets, complement, scores, chosen, gap_open, gap_extend, out
+):
+    """out[k] = (score, identical, others, gaps, chosen) of query with targets[k].
 
+    Others include gaps. Sequence k is codes[starts[k]:starts[k] + lengths[k]].
     complement   table of complements: the other strand of the targets; empty: the given one
     """
     a = codes[starts[query] : starts[query] + lengths[query]]

@@ -1,8 +1,9 @@
 """One way to compile: `njit` without the GIL, cached per version, source and CPU.
 
-Numba keeps compiled code beside the source, or in NUMBA_CACHE_DIR, and notices a change in the file of the
-function only, not in the files that it imports. Here the folder's name carries a hash of all kernel sources
-and the CPU target, so that neither an edited kernel nor another machine meets stale code.
+Numba keeps compiled code beside the source, or in NUMBA_CACHE_DIR, and notices a change in the file
+of the function only, not in the files that it imports. Here the folder's name carries a hash of all
+kernel sources and the CPU target, so that neither an edited kernel nor another machine meets stale
+code.
 """
 
 import functools
@@ -22,7 +23,7 @@ _HERE = Path(__file__).parent
 
 
 def cache_root() -> Path:
-    """Where compiled kernels of every version lie: WHORL_CACHE_DIR, else the user's cache folder."""
+    """Where compiled kernels lie: WHORL_CACHE_DIR, else the user's cache folder."""
     given = os.environ.get("WHORL_CACHE_DIR")
     if given:
         return Path(given)
@@ -64,7 +65,7 @@ def clean_cache() -> int:
 
 
 def _usable_folder() -> str | None:
-    """Our folder, made if need be. None where nothing can be written: then code lives in memory only."""
+    """Our folder, made if need be. None where nothing can be written: code lives in memory only."""
     try:
         folder = cache_dir()
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,11 +87,12 @@ _FOLDER = _usable_folder()
 
 def njit(function):
     """The house decorator: no GIL, never parallel (Dask or a thread pool owns the cores)."""
-    users = config.CACHE_DIR  # read by Numba while it decorates; the user's own functions keep their folder
+    users = config.CACHE_DIR  # read while a function is decorated; the user's own keep their folder
     config.CACHE_DIR = _FOLDER or users
     try:
-        return numba.njit(
+        compiled = numba.njit(
             nogil=True, cache=_FOLDER is not None, error_model="numpy", boundscheck=False
-        )(function)
+        )
+        return compiled(function)
     finally:
         config.CACHE_DIR = users

@@ -1,15 +1,7 @@
-"""Which pairs go into which lanes: batches of targets, the width of their lanes, re-runs of what overflowed.
+"""Which pairs go into which lanes: batches, the width of their lanes, re-runs of what overflowed.
 
-Work on one block of pairs: `rows` and `columns` are indices of sequences. A *job* aligns some queries with at
-most one batch of targets. Keys (see kernels/_gotoh.py) are packed per job:
-
-    score       A * score, A = 1
-    identical   A * score + M
-    columns     A * score + B * M - N
-
-M counts identical columns, N all others. A exceeds what stands below it, so that the largest key belongs to
-the best score, of these to the most identical columns, and of these to the fewest others; and M and N can be
-read off the key.
+Work on one block of pairs: `rows` and `columns` are indices of sequences. A *job* aligns some
+queries with some targets, batch by batch, each batch with its own packing of keys (see _keys.py).
 """
 
 import threading
@@ -21,8 +13,9 @@ import numpy as np
 
 from kernels._gotoh import Form, kernel, key_range, tile_columns
 from kernels._jit import njit
+from kernels._keys import Packing, packing, record
 
-# From the fastest on. A rebased form may be tried beyond its range: pairs that overflow go on to the next.
+# From the fastest on. A rebased form may be tried beyond its range: what overflows goes on.
 LADDERS = {
     "score": (Form(8, True), Form(16, False), Form(16, True), Form(32, False), Form(64, False)),
     "identical": (
@@ -34,20 +27,8 @@ HOPELESS = 0.15  # share of overflowing pairs beyond which a narrow form costs m
 PROBE = 12  # queries that tell the share
 MOST_QUERIES = 512  # of a job, so that threads end together
 STRETCH = 2  # a batch holds targets up to this many times its shortest
-WASTE = 2  # lanes x columns beyond this many times the letters of the batch: align the other way round
+WASTE = 2  # lanes x columns beyond this many times the letters: align the other way round
 WORTH_TRYING = 4  # a form is tried where it holds this many times the largest score of a column
-
-
-class Packing(NamedTuple):
-    """How counts are packed into keys for queries and targets of given lengths."""
-
-    a: int  # weight of the score
-    b: int  # weight of an identical column, 0 where none is counted
-    other: int  # of any other column
-    gap_open: int
-    gap_extend: int
-    smallest: int  # key of one aligned column, padding included
-    largest: int
 
 
 class Group(NamedTuple):
@@ -86,22 +67,9 @@ def group(codes, offsets, scores, gap_open, gap_extend) -> Group:
     return Group(codes, starts, np.diff(offsets), bounds, scores, int(gap_open), int(gap_extend))
 
 
-def packing(kind: str, scores, gap_open: int, gap_extend: int, rows: int, columns: int) -> Packing:
-    """Weights for alignments of at most `rows` with at most `columns` letters."""
-    shorter = min(rows, columns)
-    if kind == "score":
-        a, b, other = 1, 0, 0
-    elif kind == "identical":
-        a, b, other = shorter + 1, 1, 0
-    else:
-        b, other = rows + columns + 1, -1
-        a = b * (shorter + 2)
-    smallest = min(int(scores.min()) * a + other, -a)
-    largest = int(scores.max()) * a + b
-    return Packing(a, b, other, a * gap_open - other, a * gap_extend - other, smallest, largest)
-
-
-def fits(form: Form, pack: Packing, rows: int, columns: int, bound: int) -> tuple[bool, bool, int, int]:
+def fits(
+    form: Form, pack: Packing, rows: int, columns: int, bound: int
+) -> tuple[bool, bool, int, int]:
     """(surely, worth trying, zero, most) for keys of alignments that score at most `bound`."""
     zero, most = key_range(
         form, pack.smallest, pack.largest, pack.gap_open, pack.gap_extend, rows + columns
@@ -113,7 +81,10 @@ def fits(form: Form, pack: Packing, rows: int, columns: int, bound: int) -> tupl
 
 @njit
 def interleave(codes, starts, lengths, complement, padding, out):
-    """Targets into lanes: out[column * L + lane], padded. With a table of complements: the other strand."""
+    """Targets into lanes: out[column * L + lane], padded.
+
+    With a table of complements: the other strand.
+    """
     lanes = out.size // max(lengths.max(), 1)
     for lane in range(lanes):
         n = lengths[lane] if lane < lengths.size else 0
@@ -126,45 +97,18 @@ def interleave(codes, starts, lengths, complement, padding, out):
             out[j * lanes + lane] = code
 
 
-@njit
-def record(keys, queries, targets, turned, triangle, most, a, b, other, score, identical, others, overflowed):
-    """Unpack keys (queries, L) into the counts of a block. Returns how many pairs overflowed.
-
-    A key above `most` is not to be trusted; its pair is listed in overflowed (pairs, 2) instead.
-    """
-    n = 0
-    for k in range(queries.size):
-        for lane in range(targets.size):
-            q, t = (targets[lane], queries[k]) if turned else (queries[k], targets[lane])
-            if triangle and q <= t:
-                continue
-            key = keys[k, lane]
-            if key > most:
-                overflowed[n, 0], overflowed[n, 1] = q, t
-                n += 1
-                continue
-            # other columns make the rest below A * score negative where nothing is identical
-            value = (key + b - 1) // a if other else key // a
-            if score.size:
-                score[q, t] = value
-            if b:
-                rest = key - a * value
-                matches = (rest + b - 1) // b if other else rest
-                identical[q, t] = matches
-                if other:
-                    others[q, t] = b * matches - rest
-    return n
-
-
 class Counts:
-    """Scores and columns of all pairs of a block: jobs fill them in, what overflows becomes new jobs.
+    """Scores and columns of all pairs of a block: jobs fill them in, overflows become new jobs.
 
-    Rows and columns are kept in ascending length (`rows`, `columns` say which sequence stands where), so that
-    a batch of neighbours wastes few lanes. A `triangle` has the same rows and columns, and fills [q, t], q > t.
-    score, identical, others   (rows, columns), int32 but for scores beyond; empty where not asked for
+    Rows and columns are kept in ascending length (`rows`, `columns` say which sequence stands
+    where), so that a batch of neighbours wastes few lanes. A `triangle` has the same rows and
+    columns, and fills [q, t], q > t.
+    score, identical, others   (rows, columns), int32 but for scores beyond; empty where not wanted
     """
 
-    def __init__(self, pairs: Group, rows, columns, *, triangle, kind, scored=True, complement=None):
+    def __init__(
+        self, pairs: Group, rows, columns, *, triangle, kind, scored=True, complement=None
+    ):
         self.pairs, self.kind, self.triangle = pairs, kind, triangle
         rows, columns = np.asarray(rows, np.int64), np.asarray(columns, np.int64)
         self.rows = rows[np.argsort(pairs.lengths[rows], kind="stable")]
@@ -184,10 +128,7 @@ class Counts:
         """Align all pairs on `n_threads` threads."""
         jobs = list(self._first_jobs())
         while jobs:
-            cost = [
-                self._lengths(self.rows, job.queries).sum() * self._lengths(self.columns, job.targets)[-1]
-                for job in jobs
-            ]
+            cost = [self._cost(job) for job in jobs]
             jobs = [jobs[k] for k in np.argsort(cost, kind="stable")[::-1]]
             if n_threads > 1 and len(jobs) > 1:
                 with ThreadPoolExecutor(n_threads) as pool:
@@ -203,6 +144,11 @@ class Counts:
         form = LADDERS[self.kind][step]
         pack, (_, _, zero, most) = self._limits(self.rows[first], self.columns[first], form)
         self._align(Job(first, first, step), pack, zero, most)
+
+    def _cost(self, job: Job) -> int:
+        """Cells of one lane: what the heaviest job is told by."""
+        queries = self._lengths(self.rows, job.queries)
+        return int(queries.sum() * self._lengths(self.columns, job.targets)[-1])
 
     def _lengths(self, side: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return self.pairs.lengths[side[chosen]]
@@ -228,8 +174,8 @@ class Counts:
             rank = np.empty(targets.size, np.int64)
             rank[np.argsort(first, kind="stable")] = np.arange(targets.size)
             batch = rank[place] // LADDERS[self.kind][step].lanes
-            for mine in np.split(pairs[np.argsort(batch, kind="stable")],
-                                 np.cumsum(np.bincount(batch))[:-1]):  # fmt: skip
+            ordered = pairs[np.argsort(batch, kind="stable")]
+            for mine in np.split(ordered, np.cumsum(np.bincount(batch))[:-1]):
                 yield Job(np.unique(mine[:, 0]), np.unique(mine[:, 1]), step)
 
     def _run(self, job: Job) -> None:
@@ -262,7 +208,10 @@ class Counts:
         return (self.columns, self.rows) if job.turned else (self.rows, self.columns)
 
     def _next_batch(self, job: Job, at: int):
-        """(batch from target `at` on, its form, whether no key can overflow, (packing, zero, most))."""
+        """The batch from target `at` on.
+
+        (batch, its form, whether no key can overflow, (packing, zero, most))
+        """
         queries_of, targets_of = self._sides(job)
         lengths = self._lengths(targets_of, job.targets[at:])
         alike = int(np.searchsorted(lengths, STRETCH * max(lengths[0], 1), side="right"))
@@ -311,8 +260,8 @@ class Counts:
         )  # fmt: skip
         overflowed = np.empty((q.size * t.size, 2), np.int64)
         n = record(
-            keys, job.queries, job.targets, job.turned, self.triangle, most, pack.a, pack.b, pack.other,
-            self.score, self.identical, self.others, overflowed,
+            keys, job.queries, job.targets, job.turned, self.triangle, most,
+            pack.a, pack.b, pack.other, self.score, self.identical, self.others, overflowed,
         )  # fmt: skip
         if n:
             with self._lock:
@@ -321,8 +270,9 @@ class Counts:
 
     def _used(self, sequences) -> np.ndarray:
         """Which codes occur in any of the sequences; the padding does."""
-        used = np.zeros(self.pairs.scores.shape[0] + 1, np.int64)
-        mark_codes(self.pairs.codes, self.pairs.starts[sequences], self.pairs.lengths[sequences], used)
+        pairs = self.pairs
+        used = np.zeros(pairs.scores.shape[0] + 1, np.int64)
+        mark_codes(pairs.codes, pairs.starts[sequences], pairs.lengths[sequences], used)
         used[-1] = 1
         return used
 

@@ -1,9 +1,9 @@
 """Residue codes and substitution matrices.
 
-A sequence is a vector of uint8 codes: the place of each letter in `letters(alphabet)`. Lower case reads as
-upper case. In nucleotide alphabets U reads as T; the amino acids O, U and J, which no common matrix knows,
-read as X. Many sequences travel as one vector `codes` with `offsets` (n + 1): sequence i is
-codes[offsets[i]:offsets[i + 1]].
+A sequence is a vector of uint8 codes: the place of each letter in `letters(alphabet)`. Lower case
+reads as upper case. In nucleotide alphabets U reads as T; the amino acids O, U and J, which no
+common matrix knows, read as X. Many sequences travel as one vector `codes` with `offsets` (n + 1):
+sequence i is codes[offsets[i]:offsets[i + 1]].
 """
 
 import difflib
@@ -14,6 +14,7 @@ import numpy as np
 NUCLEOTIDES = "ATGCSWRYKMBVHDN"
 AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYVBZX*"
 FOREIGN = 255  # code of a byte that is no letter of the alphabet
+LIMIT = 2**20  # scores and gap costs lie below
 
 ALPHABETS = ("dna", "rna", "protein")
 DEFAULTS = {  # matrix, gap_open, gap_extend
@@ -25,7 +26,7 @@ ALIASES = {"NUC44": "EDNAFULL", "NUC4.4": "EDNAFULL", "DNAFULL": "EDNAFULL"}
 
 _COMPLEMENT = "TACGSWYRMKVBDHN"  # of NUCLEOTIDES, letter by letter
 _READ_AS = {"protein": {"O": "X", "U": "X", "J": "X"}, "dna": {"U": "T"}, "rna": {"U": "T"}}
-_NUCLEOTIDE_SHARE = 0.9  # of A, C, G, T, U; below it letters such as N, R, K are taken for amino acids
+_NUCLEOTIDE_SHARE = 0.9  # of A, C, G, T, U; below it N, R, K, ... are taken for amino acids
 
 
 def letters(alphabet: str) -> str:
@@ -49,8 +50,8 @@ def detect_alphabet(counts: np.ndarray) -> str:
     """'dna', 'rna' or 'protein' for letters counted by byte value.
 
     counts   (256,) integers: how often each byte occurs
-    Nucleotide when every letter is an IUPAC nucleotide code and at least 90 % are A, C, G, T or U; of these
-    RNA when U occurs and T does not. No letters at all read as DNA.
+    Nucleotide when every letter is an IUPAC nucleotide code and at least 90 % are A, C, G, T or U;
+    of these RNA when U occurs and T does not. No letters at all read as DNA.
     """
     folded = np.array(counts, dtype=np.int64)
     folded[65:91] += folded[97:123]
@@ -64,8 +65,11 @@ def detect_alphabet(counts: np.ndarray) -> str:
 
 
 def encode(sequence: str | bytes, alphabet: str) -> np.ndarray:
-    """Residue codes (length,) uint8 of one sequence. A foreign letter is a ValueError that names its place."""
-    raw = sequence.encode("latin-1", "replace") if isinstance(sequence, str) else bytes(sequence)
+    """Residue codes (length,) uint8 of one sequence.
+
+    A foreign letter is a ValueError that names its place.
+    """
+    raw = _raw(sequence)
     codes = np.frombuffer(raw.translate(code_table(alphabet)), np.uint8)
     foreign = np.flatnonzero(codes == FOREIGN)
     if foreign.size:
@@ -74,9 +78,18 @@ def encode(sequence: str | bytes, alphabet: str) -> np.ndarray:
     return codes
 
 
-def pack(sequences: Iterable[str | bytes], alphabet: str = "auto") -> tuple[np.ndarray, np.ndarray, str]:
+def _raw(sequence: str | bytes) -> bytes:
+    """Letters as bytes; those beyond latin-1 become '?', which is no letter of any alphabet."""
+    if isinstance(sequence, str):
+        return sequence.encode("latin-1", "replace")
+    return bytes(sequence)
+
+
+def pack(
+    sequences: Iterable[str | bytes], alphabet: str = "auto"
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Sequences as (codes (total letters,) uint8, offsets (n + 1,) int64, alphabet)."""
-    raw = [s.encode("latin-1", "replace") if isinstance(s, str) else bytes(s) for s in sequences]
+    raw = [_raw(sequence) for sequence in sequences]
     if alphabet == "auto":
         joined = np.frombuffer(b"".join(raw), np.uint8)
         alphabet = detect_alphabet(np.bincount(joined, minlength=256))
@@ -91,16 +104,20 @@ def pack(sequences: Iterable[str | bytes], alphabet: str = "auto") -> tuple[np.n
     return np.concatenate([np.empty(0, np.uint8), *coded]), offsets, alphabet
 
 
+def complements() -> np.ndarray:
+    """(15,) uint8: the complement of each nucleotide code."""
+    return np.array([NUCLEOTIDES.index(letter) for letter in _COMPLEMENT], np.uint8)
+
+
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
     """The other strand, 5' to 3', of nucleotide codes."""
-    complement = np.array([NUCLEOTIDES.index(c) for c in _COMPLEMENT], np.uint8)
-    return np.ascontiguousarray(complement[codes[::-1]])
+    return complements()[codes[::-1]]
 
 
 def substitution_matrix(name: str, alphabet: str) -> np.ndarray:
-    """A named substitution matrix as (a, a) int32, rows and columns in the order of letters(alphabet).
+    """A named substitution matrix as (a, a) int32, in the order of letters(alphabet).
 
-    A letter that the matrix lacks scores as X or N does there, else as the smallest value of the matrix.
+    A letter that the matrix lacks scores as X or N does there, else as the matrix's smallest value.
     Matrices: the package scoring-matrices; EDNAFULL is also known as NUC.4.4 and DNAFULL.
     """
     from scoring_matrices import ScoringMatrix
@@ -109,7 +126,9 @@ def substitution_matrix(name: str, alphabet: str) -> np.ndarray:
     wanted = ALIASES.get(name.upper(), name.upper())
     if wanted not in known:
         near = difflib.get_close_matches(wanted, [*known, *ALIASES], n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see scoring-matrices for the names"
+        hint = "see scoring-matrices for the names"
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
         raise ValueError(f"there is no substitution matrix {name!r}; {hint}")
     matrix = ScoringMatrix.from_name(wanted)
     return arrange(np.asarray(matrix), matrix.alphabet, alphabet, name)
@@ -150,7 +169,7 @@ def scoring(
     gap_open: int | None = None,
     gap_extend: int | None = None,
 ) -> tuple[np.ndarray, int, int]:
-    """(scores (a, a) int32, gap_open, gap_extend), with the alphabet's default for each that is None.
+    """(scores (a, a) int32, gap_open, gap_extend), the alphabet's default for each that is None.
 
     A gap of k residues costs gap_open + (k - 1) * gap_extend. Costs are positive numbers.
     """
@@ -158,8 +177,8 @@ def scoring(
     gap_open = default_open if gap_open is None else gap_open
     gap_extend = default_extend if gap_extend is None else gap_extend
     for label, cost in (("gap_open", gap_open), ("gap_extend", gap_extend)):
-        if cost != int(cost) or not 0 < cost < 2**20:
-            raise ValueError(f"{label} is {cost}; it is a cost: a whole number from 1 to {2**20 - 1}")
+        if cost != int(cost) or not 0 < cost < LIMIT:
+            raise ValueError(f"{label} is {cost}; it is a whole number from 1 to {LIMIT - 1}")
     if gap_extend > gap_open:
         raise ValueError(f"gap_extend ({gap_extend}) must not exceed gap_open ({gap_open})")
     if matrix is None or isinstance(matrix, str):
@@ -169,10 +188,11 @@ def scoring(
     a = len(letters(alphabet))
     if scores.shape != (a, a):
         raise ValueError(
-            f"the matrix has shape {scores.shape}; {alphabet} needs ({a}, {a}), letters {letters(alphabet)}"
+            f"the matrix has shape {scores.shape}; "
+            f"{alphabet} needs ({a}, {a}), letters {letters(alphabet)}"
         )
     if not np.array_equal(scores, scores.T):
         raise ValueError("the matrix is not symmetric; a distance needs a symmetric one")
-    if np.abs(scores).max() >= 2**20:
-        raise ValueError(f"the matrix holds scores beyond +-{2**20 - 1}")
+    if np.abs(scores).max() >= LIMIT:
+        raise ValueError(f"the matrix holds scores beyond +-{LIMIT - 1}")
     return scores, int(gap_open), int(gap_extend)
