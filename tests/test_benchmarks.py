@@ -101,7 +101,6 @@ def test_check_tables__counts_missing_and_asymmetric_pairs():
     assert checks[commands.OURS]["asymmetric_share"] == 0.0
 
 
-@pytest.mark.parity
 @pytest.mark.parametrize("name", list(sequences.RECIPES))
 def test_benchmark__runs_at_toy_size_and_finds_scores_right(name, tmp_path):
     pytest.importorskip("parasail")
@@ -118,7 +117,6 @@ def test_benchmark__runs_at_toy_size_and_finds_scores_right(name, tmp_path):
     assert {made["peer"] for made in record["comparisons"]} == set(wanted)
 
 
-@pytest.mark.parity
 def test_verify__notices_a_wrong_score_and_a_lost_identity():
     pytest.importorskip("parasail")
     from benchmarks import swg as benchmark
