@@ -100,7 +100,7 @@ def compute(
     """Opens the engine and the progress bar around the application's run()."""
     from pipelines import engine as engines
 
-    progress = Progress(screen, job)
+    progress = Progress(screen, job, folder.done_records() if folder.resumed else ())
     with engines.connect(
         chosen.executor,
         nworkers=chosen.nworkers,
@@ -124,6 +124,7 @@ def compute(
             )
             threads = units.count(worker.nthreads, "thread")
             screen.more("worker", f"{worker.name} on {worker.host}, {threads}, {limit}")
+        folder.update_status({"plan": getattr(job, "plan", {}), "dashboard": engine.dashboard})
         with progress:
             return module.run(job, engine, folder)
 

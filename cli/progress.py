@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from cli import units
@@ -15,14 +16,16 @@ class Progress:
 
     Time left and rate go by cells, not by blocks: the heavy blocks come first.
     `job.cells_of(key)` tells the cells of a block; without it every block weighs the same.
+    done: the blocks of an earlier run, which will not be told of again.
     """
 
-    def __init__(self, screen: Screen, job: Any):
+    def __init__(self, screen: Screen, job: Any, done: Iterable[tuple[int, int]] = ()):
         self.screen, self.cells_of = screen, getattr(job, "cells_of", None)
         self.lock = threading.Lock()  # events come from Dask's own thread
         self.total = self.done = self.repeated = self.lost = 0
         self.cells = 0
         self.total_cells = getattr(job, "cells", 0)
+        self.total_cells -= sum(job.block_cells(*block) for block in done) if self.cells_of else 0
         self.started: float | None = None
         self.stopped: float | None = None
         self.bar: Any = None

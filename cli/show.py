@@ -38,7 +38,7 @@ def read(url: str) -> dict[str, Any]:
         folder = open_folder(url)
         done = len(folder.list(".work/blocks"))
         run = {**run, "status": state(folder, run)}
-        run["blocks"] = {**run.get("blocks", {}), "done": done}
+        run["blocks"] = {"total": run.get("plan", {}).get("blocks"), "done": done}
     return {**run, "output": url}
 
 
@@ -62,6 +62,8 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     found += [("time", phases_text(run))]
     found += [("rate", f"{run['gcups']:.3g} GCUPS")] if run.get("gcups") else []
     found += [("labels", labels_text(run.get("labels") or {}))]
+    if run.get("status") == "running":
+        found += [("dashboard", run.get("dashboard") or "")]
     found += [("outputs", ", ".join(output_text(one) for one in run.get("outputs", [])))]
     found += [("warning", text) for text in run.get("warnings", [])]
     if run.get("status") not in (DONE, "running") and run.get("command"):

@@ -44,6 +44,13 @@ def test_rate__stands_still_after_the_last_block(clock):
     assert progress.rate == 1e9
 
 
+def test_resumed_run__counts_the_cells_that_are_left():
+    job = types.SimpleNamespace(
+        cells=4e9, cells_of=JOB.cells_of, block_cells=lambda i, j: 1e9 * (1 + i + j)
+    )
+    assert bar.Progress(Screen(), job, done=[(0, 0), (0, 1)]).total_cells == 1e9
+
+
 def test_mishaps__are_counted():
     progress = bar.Progress(Screen(), types.SimpleNamespace())
     progress(MapStarted("swg-distance", 4))

@@ -55,9 +55,11 @@ def test_show__json_is_run_json_with_the_place(result):
 
 
 def test_show__tells_a_running_one(unfinished):
+    unfinished.update_status({"plan": {"blocks": 3}, "dashboard": "http://127.0.0.1:1/status"})
     shown = whorl("show", "out")
     assert shown.stdout.splitlines()[0] == "result       out (swg, running)"
-    assert "blocks       2 done" in shown.stdout.splitlines()
+    assert "blocks       2/3 done" in shown.stdout.splitlines()
+    assert "dashboard    http://127.0.0.1:1/status" in shown.stdout.splitlines()
     assert "--resume" not in shown.stdout
 
 
