@@ -74,80 +74,6 @@ def _kernel(bits: int, rebased: bool):
     L, R, C = form.lanes, ROWS, CHUNK  # noqa: N806 - lengths, as in the module's docstring
 
     @njit
-    def align_tile(
-        offsets, groups, profile, columns, first, hrow, frow, hside, eside, tiled,
-        zero, gap_open, gap_extend, best,
-    ):  # fmt: skip
-        """All rows of one query against `columns` columns from `first` on; updates best[0:L].
-
-        hrow, frow     (columns * L,) cells and gaps of the last row, from group to group
-        hside, eside   (rows * L,) cells and gaps of the column before `first`, from tile to tile
-        """
-        opening = vset(hrow, gap_open - gap_extend, L)
-        step = vset(hrow, gap_extend, L)
-        down = vset(hrow, gap_extend * R, L)
-        left = vset(hrow, gap_extend * C, L)
-        column = 0 if rebased else first
-        value = vset(hrow, zero + gap_extend * (column - 1), L)
-        for j in range(columns):
-            vstore(hrow, j * L, value)
-            vstore(frow, j * L, value)
-            value = vadd(value, step)
-            if rebased and (j + 1) % C == 0:
-                value = vsub(value, left)
-        reached = vload(best, 0, L)
-        corner = vset(hrow, zero + gap_extend * (column - 2), L)
-        for group in range(groups):
-            row = 0 if rebased else group * R
-            places = load_offsets(offsets, group * R, R)
-            ground = vset(hrow, zero + gap_extend * (row - 1), L)
-            if first == 0:
-                h = vramp(ground, step, R)
-                e = h
-                above = vsub(ground, step)
-            else:
-                h = load_rows(hside, group * R * L, L, R)
-                e = load_rows(eside, group * R * L, L, R)
-                above = corner
-                corner = vload(hside, (group * R + R - 1) * L, L)
-                if rebased:
-                    corner = vsub(corner, down)
-            zeros = vramp(vset(hrow, zero + gap_extend * (row + column), L), step, R)
-            partial = vtuple(ground, R)
-            top = vadds(reached, vset(hrow, gap_extend * (row + column - 1), L))
-            start, last = 0, column - 1
-            while start < columns:
-                stop = min(start + C, columns) if rebased else columns
-                for j in range(start, stop):
-                    at = j * L
-                    diagonal = above
-                    above = vload(hrow, at, L)
-                    h, e, partial, zeros, f = gotoh_column(
-                        h, e, partial, zeros, diagonal, vload(frow, at, L),
-                        profile, at, places, opening, step,
-                    )  # fmt: skip
-                    top = vmax(vadds(top, step), partial[0])
-                    if rebased:
-                        vstore(hrow, at, vsub(h[R - 1], down))
-                        vstore(frow, at, vsub(f, down))
-                    else:
-                        vstore(hrow, at, h[R - 1])
-                        vstore(frow, at, f)
-                last = last + stop - start
-                if rebased and stop == start + C:
-                    h, e = rows_minus(h, left), rows_minus(e, left)
-                    partial, zeros = rows_minus(partial, left), rows_minus(zeros, left)
-                    above, top = vsub(above, left), vsub(top, left)
-                    last = -1
-                start = stop
-            top = gather_partial(top, partial, step)
-            reached = vmax(reached, vsub(top, vset(hrow, gap_extend * (row + last), L)))
-            if tiled:
-                store_rows(hside, group * R * L, h)
-                store_rows(eside, group * R * L, e)
-        vstore(best, 0, reached)
-
-    @njit
     def align_batch(
         codes, starts, lengths, targets, columns, table, used, tile, zero, gap_open, gap_extend, out
     ):
@@ -160,6 +86,80 @@ def _kernel(bits: int, rebased: bool):
         tile                     columns laid out at a time (a multiple of CHUNK)
         out (queries, L)         int64, filled with the keys
         """
+
+        def align_tile(
+            offsets, groups, profile, columns, first, hrow, frow, hside, eside, tiled,
+            zero, gap_open, gap_extend, best,
+        ):  # fmt: skip
+            """All rows of one query against `columns` columns from `first` on; updates best[0:L].
+
+            hrow, frow     (columns * L,) cells and gaps of the last row, from group to group
+            hside, eside   (rows * L,) cells and gaps of the column before `first`, tile to tile
+            """
+            opening = vset(hrow, gap_open - gap_extend, L)
+            step = vset(hrow, gap_extend, L)
+            down = vset(hrow, gap_extend * R, L)
+            left = vset(hrow, gap_extend * C, L)
+            column = 0 if rebased else first
+            value = vset(hrow, zero + gap_extend * (column - 1), L)
+            for j in range(columns):
+                vstore(hrow, j * L, value)
+                vstore(frow, j * L, value)
+                value = vadd(value, step)
+                if rebased and (j + 1) % C == 0:
+                    value = vsub(value, left)
+            reached = vload(best, 0, L)
+            corner = vset(hrow, zero + gap_extend * (column - 2), L)
+            for group in range(groups):
+                row = 0 if rebased else group * R
+                places = load_offsets(offsets, group * R, R)
+                ground = vset(hrow, zero + gap_extend * (row - 1), L)
+                if first == 0:
+                    h = vramp(ground, step, R)
+                    e = h
+                    above = vsub(ground, step)
+                else:
+                    h = load_rows(hside, group * R * L, L, R)
+                    e = load_rows(eside, group * R * L, L, R)
+                    above = corner
+                    corner = vload(hside, (group * R + R - 1) * L, L)
+                    if rebased:
+                        corner = vsub(corner, down)
+                zeros = vramp(vset(hrow, zero + gap_extend * (row + column), L), step, R)
+                partial = vtuple(ground, R)
+                top = vadds(reached, vset(hrow, gap_extend * (row + column - 1), L))
+                start, last = 0, column - 1
+                while start < columns:
+                    stop = min(start + C, columns) if rebased else columns
+                    for j in range(start, stop):
+                        at = j * L
+                        diagonal = above
+                        above = vload(hrow, at, L)
+                        h, e, partial, zeros, f = gotoh_column(
+                            h, e, partial, zeros, diagonal, vload(frow, at, L),
+                            profile, at, places, opening, step,
+                        )  # fmt: skip
+                        top = vmax(vadds(top, step), partial[0])
+                        if rebased:
+                            vstore(hrow, at, vsub(h[R - 1], down))
+                            vstore(frow, at, vsub(f, down))
+                        else:
+                            vstore(hrow, at, h[R - 1])
+                            vstore(frow, at, f)
+                    last = last + stop - start
+                    if rebased and stop == start + C:
+                        h, e = rows_minus(h, left), rows_minus(e, left)
+                        partial, zeros = rows_minus(partial, left), rows_minus(zeros, left)
+                        above, top = vsub(above, left), vsub(top, left)
+                        last = -1
+                    start = stop
+                top = gather_partial(top, partial, step)
+                reached = vmax(reached, vsub(top, vset(hrow, gap_extend * (row + last), L)))
+                if tiled:
+                    store_rows(hside, group * R * L, h)
+                    store_rows(eside, group * R * L, e)
+            vstore(best, 0, reached)
+
         a1 = used.size
         slots = np.zeros(a1, np.int64)
         n_used = 0
