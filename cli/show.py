@@ -57,7 +57,7 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Two columns; what is not known has no row."""
     found = [("result", f"{run['output']} ({run.get('app', 'unknown')}, {run.get('status')})")]
     found += [("input", input_text(one)) for one in run.get("inputs", [])]
-    found += [("options", options_text(run.get("config", {})))]
+    found += [("options", options_text(run))]
     found += [("blocks", blocks_text(run.get("blocks", {}), run.get("workers_lost", 0)))]
     found += [("time", phases_text(run))]
     found += [("rate", f"{run['gcups']:.3g} GCUPS")] if run.get("gcups") else []
@@ -80,12 +80,17 @@ def input_text(one: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def options_text(config: dict[str, Any]) -> str:
-    """Only what somebody chose; the rest is the default."""
+def options_text(run: dict[str, Any]) -> str:
+    """Only what somebody chose, without what other rows or nobody needs; the rest is default."""
+    inputs = [one.get("path") for one in run.get("inputs", [])]
     chosen = [
         f"{name.replace('_', '-')} {row['value']}"
-        for name, row in config.items()
-        if isinstance(row, dict) and row.get("origin") not in (None, "default")
+        for name, row in run.get("config", {}).items()
+        if isinstance(row, dict)
+        and row.get("origin") not in (None, "default")
+        and not isinstance(row["value"], bool)
+        and name != "output"
+        and row["value"] not in inputs
     ]
     return ", ".join(chosen)
 

@@ -49,6 +49,17 @@ def test_show__tells_a_finished_result(result):
     assert lines[-1].startswith("outputs      distances.zarr (9 x 9 float32), ")
 
 
+def test_show__names_the_options_that_somebody_chose():
+    from cli.show import options_text
+
+    values = {
+        "numbers": ("n.txt", "flag"), "output": ("out", "flag"), "power": (3, "WHORL_POWER"),
+        "resume": (True, "flag"), "nthreads": (1, "default"),
+    }  # fmt: skip
+    config = {name: {"value": value, "origin": by} for name, (value, by) in values.items()}
+    assert options_text({"inputs": [{"path": "n.txt"}], "config": config}) == "power 3"
+
+
 def test_show__json_is_run_json_with_the_place(result):
     run = json.loads(Path("out/run.json").read_text())
     assert json.loads(whorl("show", "out", "--json").stdout) == {**run, "output": "out"}
