@@ -28,6 +28,7 @@ class Progress:
         self.total_cells -= sum(job.block_cells(*block) for block in done) if self.cells_of else 0
         self.started: float | None = None
         self.stopped: float | None = None
+        self.phase = "starting"  # workers load or compile kernels
         self.bar: Any = None
 
     def __call__(self, event: Any) -> None:
@@ -41,11 +42,11 @@ class Progress:
     def on_MapStarted(self, event: Any) -> None:  # noqa: N802 - named after the event
         self.total, self.done = event.n_tasks, 0
         self.started, self.stopped = time.monotonic(), None
+        self.phase = "distances"
 
     def on_MapEnded(self, event: Any) -> None:  # noqa: N802
         self.stopped = time.monotonic()
-        if self.bar is not None:
-            self.bar.update(self.task, description=f"{'finishing':<{WIDTH}}")
+        self.phase = "finishing"
 
     def on_TaskEnded(self, event: Any) -> None:  # noqa: N802
         self.done += 1
@@ -81,6 +82,7 @@ class Progress:
         by_cells = bool(self.cells_of and self.total_cells)
         self.bar.update(
             self.task,
+            description=f"{self.phase:<{WIDTH}}",
             total=self.total_cells if by_cells else self.total,
             completed=self.cells if by_cells else self.done,
             blocks=f"{self.done:,}/{self.total:,} blocks",
@@ -102,9 +104,7 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self.task = self.bar.add_task(
-                f"{'distances':<{WIDTH}}", total=None, blocks="", notes=""
-            )
+            self.task = self.bar.add_task(f"{self.phase:<{WIDTH}}", total=None, blocks="", notes="")
             self.bar.start()
         return self
 
