@@ -228,16 +228,17 @@ def _corrected(distance: str, counts: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         if distance == "similarity-aligned":
             return np.where(columns > 0, 1 - (identical + chosen) / columns, 1.0)
+        # whole numbers up to the division: a saturated pair must not escape by a rounding error
         residues = columns - gaps
         mismatches = others - gaps
         if distance == "jukes-cantor":
-            left = 1 - 4 * mismatches / (3 * residues)
-            value = -0.75 * np.log(left)
+            left = 3 * residues - 4 * mismatches
+            value = -0.75 * np.log(left / (3 * residues))
             saturated = left <= 0
         else:
-            p, q = chosen / residues, (mismatches - chosen) / residues
-            left, right = 1 - 2 * p - q, 1 - 2 * q
-            value = -0.5 * np.log(left) - 0.25 * np.log(right)
+            left = residues - mismatches - chosen  # 1 - 2 P - Q
+            right = residues - 2 * (mismatches - chosen)  # 1 - 2 Q
+            value = -0.5 * np.log(left / residues) - 0.25 * np.log(right / residues)
             saturated = (left <= 0) | (right <= 0)
     value = np.where(saturated, np.nan, value + 0.0)
     return np.where(residues > 0, value, 1.0)

@@ -75,7 +75,8 @@ def fits(
         form, pack.smallest, pack.largest, pack.gap_open, pack.gap_extend, rows + columns
     )
     surely = pack.a * bound + pack.b * min(rows, columns) <= most
-    trying = form.rebased and most >= WORTH_TRYING * pack.largest
+    # a matrix without positive scores must not make a lane look wide that cannot hold its zero
+    trying = form.rebased and most >= WORTH_TRYING * max(pack.largest, 1)
     return surely, surely or trying, zero, most
 
 
@@ -221,6 +222,8 @@ class Counts:
             queries = job.queries
             if self.triangle and not job.turned:
                 queries = queries[queries > targets[0]]
+                if queries.size:
+                    targets = targets[targets < queries[-1]]
             batch = Job(queries, targets, step, job.turned)
             if not queries.size:
                 return batch, form, True, ()
@@ -244,8 +247,9 @@ class Counts:
         pairs, form = self.pairs, LADDERS[self.kind][job.step]
         queries_of, targets_of = self._sides(job)
         q, t = queries_of[job.queries], targets_of[job.targets]
-        columns, padding = int(pairs.lengths[t].max()), pairs.scores.shape[0]
-        lanes = np.empty(max(columns, 1) * form.lanes, np.uint8)
+        columns = max(int(pairs.lengths[t].max()), 1)  # of padding, where all targets are empty
+        padding = pairs.scores.shape[0]
+        lanes = np.empty(columns * form.lanes, np.uint8)
         interleave(pairs.codes, pairs.starts[t], pairs.lengths[t], self.complement, padding, lanes)
         table = np.full((padding + 1, padding + 1), -pack.a, np.int64)
         table[:-1, :-1] = pairs.scores * pack.a + pack.other

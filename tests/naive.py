@@ -1,0 +1,141 @@
+"""Slow truth for the kernels: the definitions written down, with NumPy alone.
+
+Nothing here is shared with the packages under test. `best_alignment` is plain enough that a test
+may compile it with Numba where many pairs are compared.
+"""
+
+import math
+
+import numpy as np
+
+NUCLEOTIDES = "ATGCSWRYKMBVHDN"
+AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYVBZX*"
+COMPLEMENTS = dict(zip("ATGCSWRYKMBVHDN", "TACGSWYRMKVBDHN", strict=True))
+TRANSITIONS = ({"A", "G"}, {"C", "T"})
+
+
+def read(sequence, alphabet):
+    """Letters as they are compared: upper case, U = T; O, U and J are the unknown amino acid."""
+    if alphabet == "protein":
+        return "".join("X" if c in "OUJ" else c for c in sequence.upper())
+    return sequence.upper().replace("U", "T")
+
+
+def codes(sequence, alphabet):
+    """Places of the letters in the alphabet."""
+    known = AMINO_ACIDS if alphabet == "protein" else NUCLEOTIDES
+    return np.array([known.index(c) for c in read(sequence, alphabet)], np.int64)
+
+
+def other_strand(sequence):
+    return "".join(COMPLEMENTS[c] for c in reversed(read(sequence, "dna")))
+
+
+def best_alignment(a, b, scores, chosen, gap_open, gap_extend):
+    """The first of all local alignments of codes a and b, by (score, most identical columns, fewest
+    other columns, fewest gap columns, most chosen columns); the empty alignment is one of them.
+
+    Returns (score, identical, -others, -gaps, chosen). Gotoh's three full matrices of such tuples:
+    a tuple adds up along an alignment, and a larger one stays larger when both grow by the same.
+    """
+
+    def plus(x, y):
+        return (x[0] + y[0], x[1] + y[1], x[2] + y[2], x[3] + y[3], x[4] + y[4])
+
+    def larger(x, y):
+        return x if x > y else y
+
+    empty = (0, 0, 0, 0, 0)
+    never = (-(1 << 60), 0, 0, 0, 0)
+    opening, extending = (-gap_open, 0, -1, -1, 0), (-gap_extend, 0, -1, -1, 0)
+    width = len(b) + 1
+    cells = [empty] * ((len(a) + 1) * width)
+    from_left, from_above = [never] * len(cells), [never] * len(cells)
+    best = empty
+    for i in range(1, len(a) + 1):
+        for j in range(1, width):
+            here = i * width + j
+            left, above, diagonal = here - 1, here - width, here - width - 1
+            x, y = a[i - 1], b[j - 1]
+            same = 1 if x == y else 0
+            column = (int(scores[x, y]), same, same - 1, 0, int(chosen[x, y]))
+            from_left[here] = larger(plus(cells[left], opening), plus(from_left[left], extending))
+            from_above[here] = larger(
+                plus(cells[above], opening), plus(from_above[above], extending)
+            )
+            gapped = larger(from_left[here], from_above[here])
+            cells[here] = larger(larger(empty, plus(cells[diagonal], column)), gapped)
+            best = larger(best, cells[here])
+    return best
+
+
+def chosen_columns(distance, scores, alphabet):
+    """1 for pairs of letters that the distance counts beside the identical ones."""
+    known = AMINO_ACIDS if alphabet == "protein" else NUCLEOTIDES
+    chosen = np.zeros(scores.shape, np.int64)
+    for i, x in enumerate(known):
+        for j, y in enumerate(known):
+            if distance == "similarity-aligned":
+                chosen[i, j] = x != y and scores[i, j] > 0
+            elif distance == "kimura":
+                chosen[i, j] = {x, y} in TRANSITIONS
+    return chosen
+
+
+def distance(name, one, two, scoring, *, alphabet="dna", strand="one", align=best_alignment):
+    """One distance of two sequences (text), by its formula.
+
+    scoring   (scores, gap_open, gap_extend), scores in the order of the alphabet
+    Returns (value, whether it had to be clipped); NaN where there is none.
+    """
+    scores = np.asarray(scoring[0], np.int64)
+    chosen = chosen_columns(name, scores, alphabet)
+    a, b = codes(one, alphabet), codes(two, alphabet)
+    found = align(a, b, scores, chosen, *scoring[1:])
+    if strand == "both":
+        turned = codes(other_strand(two), alphabet)
+        found = max(found, align(a, turned, scores, chosen, *scoring[1:]))
+    score, identical, others, gaps, extra = found
+    others, gaps = -others, -gaps
+    columns = identical + others
+    if name == "score":
+        return float(score), False
+    if name in ("score-max", "score-min"):
+        selves = [align(c, c, scores, chosen, *scoring[1:])[0] for c in (a, b)]
+        whole = max(selves) if name == "score-max" else min(selves)
+        value = 1 - score / whole if whole else math.nan
+        return min(max(value, 0.0), 1.0), not 0 <= value <= 1 and whole > 0
+    if name.startswith("identity") or name == "similarity-aligned":
+        whole = {
+            "identity-longer": max(len(a), len(b)),
+            "identity-shorter": min(len(a), len(b)),
+        }.get(name, columns)
+        return (1 - (identical + extra) / whole if columns else 1.0), False
+    return corrected(name, identical + others - gaps, others - gaps, extra), False
+
+
+def corrected(name, residues, mismatches, transitions):
+    """Jukes-Cantor and Kimura distances; NaN where a logarithm has no value."""
+    if not residues:
+        return 1.0
+    if name == "jukes-cantor":
+        left = 1 - 4 / 3 * mismatches / residues
+        return -3 / 4 * math.log(left) if left > 1e-12 else math.nan
+    p, q = transitions / residues, (mismatches - transitions) / residues
+    left, right = 1 - 2 * p - q, 1 - 2 * q
+    if left < 1e-12 or right < 1e-12:
+        return math.nan
+    return -1 / 2 * math.log(left) - 1 / 4 * math.log(right)
+
+
+def distance_matrix(name, sequences, scoring, **options):
+    """All distances; the diagonal is 0, for 'score' the self scores."""
+    n = len(sequences)
+    values = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i, n):
+            if i != j or name == "score":
+                one_strand = options | ({"strand": "one"} if i == j else {})
+                value, _ = distance(name, sequences[i], sequences[j], scoring, **one_strand)
+                values[i, j] = values[j, i] = value
+    return values
