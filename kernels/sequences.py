@@ -142,11 +142,11 @@ def arrange(values: np.ndarray, given: str, alphabet: str, name: str = "the matr
     if not np.array_equal(exact, exact.T):
         raise ValueError(f"{name} is not symmetric; a distance needs a symmetric one")
     wanted = letters(alphabet)
-    plain = "ACGT" if wanted is NUCLEOTIDES else AMINO_ACIDS[:20]
+    plain = AMINO_ACIDS[:20] if alphabet == "protein" else "ACGT"
     lacking = [letter for letter in plain if letter not in given]
     if lacking:
         raise ValueError(f"{name} has no scores for {', '.join(lacking)}: it is not for {alphabet}")
-    unknown = "N" if wanted is NUCLEOTIDES else "X"
+    unknown = "X" if alphabet == "protein" else "N"
     at = [given.find(letter) if letter in given else given.find(unknown) for letter in wanted]
     scores = np.full((len(wanted), len(wanted)), exact.min(), np.int32)
     here = np.array([k for k, place in enumerate(at) if place >= 0])
@@ -177,22 +177,24 @@ def scoring(
     gap_open = default_open if gap_open is None else gap_open
     gap_extend = default_extend if gap_extend is None else gap_extend
     for label, cost in (("gap_open", gap_open), ("gap_extend", gap_extend)):
-        if cost != int(cost) or not 0 < cost < LIMIT:
+        if not 0 < cost < LIMIT or cost != int(cost):
             raise ValueError(f"{label} is {cost}; it is a whole number from 1 to {LIMIT - 1}")
     if gap_extend > gap_open:
         raise ValueError(f"gap_extend ({gap_extend}) must not exceed gap_open ({gap_open})")
     if matrix is None or isinstance(matrix, str):
         scores = substitution_matrix(matrix or name, alphabet)
     else:
-        scores = np.ascontiguousarray(matrix, np.int32)
+        scores = np.asarray(matrix)
     a = len(letters(alphabet))
     if scores.shape != (a, a):
         raise ValueError(
             f"the matrix has shape {scores.shape}; "
             f"{alphabet} needs ({a}, {a}), letters {letters(alphabet)}"
         )
+    if not np.array_equal(scores, np.rint(scores)):
+        raise ValueError("the matrix holds scores that are not integers; scale and round them")
     if not np.array_equal(scores, scores.T):
         raise ValueError("the matrix is not symmetric; a distance needs a symmetric one")
-    if np.abs(scores).max() >= LIMIT:
+    if scores.max() >= LIMIT or scores.min() <= -LIMIT:
         raise ValueError(f"the matrix holds scores beyond +-{LIMIT - 1}")
-    return scores, int(gap_open), int(gap_extend)
+    return np.ascontiguousarray(scores, np.int32), int(gap_open), int(gap_extend)
