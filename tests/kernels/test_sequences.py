@@ -28,9 +28,16 @@ def test_encode__reads_u_as_t_and_rare_amino_acids_as_x():
 
 @pytest.mark.parametrize(
     ("text", "alphabet", "place", "letter"),
-    [("ACGTE", "dna", 5, "E"), ("-ACG", "rna", 1, "-"), ("MK1", "protein", 3, "1"), ("AC*", "dna", 3, r"\*"),
-     ("AC\n", "dna", 3, r"\\n"), ("ACé", "protein", 3, "é"), ("A€", "protein", 2, r"\?")],
-)  # fmt: skip
+    [
+        ("ACGTE", "dna", 5, "E"),
+        ("-ACG", "rna", 1, "-"),
+        ("MK1", "protein", 3, "1"),
+        ("AC*", "dna", 3, r"\*"),
+        ("AC\n", "dna", 3, r"\\n"),
+        ("ACé", "protein", 3, "é"),
+        ("A€", "protein", 2, r"\?"),
+    ],
+)
 def test_encode__names_the_foreign_letter(text, alphabet, place, letter):
     with pytest.raises(ValueError, match=f"letter {place} is '{letter}'.*no {alphabet} letter"):
         sequences.encode(text, alphabet)
@@ -116,7 +123,7 @@ def test_substitution_matrix__equals_biopythons(name, alphabet, theirs):
 
 
 def test_substitution_matrix__suggests_near_names():
-    with pytest.raises(ValueError, match="BLOSUM63.*did you mean .*BLOSUM62"):
+    with pytest.raises(ValueError, match=r"BLOSUM63.*did you mean .*BLOSUM62"):
         sequences.substitution_matrix("BLOSUM63", "protein")
     with pytest.raises(ValueError, match="see scoring-matrices"):
         sequences.substitution_matrix("????", "protein")

@@ -42,7 +42,7 @@ def fill(texts, alphabet, kind, costs=(None, None, None), *, rows=None, columns=
 
 
 def found_pairs(counts):
-    """{(i, j): (score, identical, others)} in the given order, i < j; None for what is not counted."""
+    """{(i, j): (score, identical, others)} in the given order, i < j; None: not counted."""
     found = {}
     for r, i in enumerate(counts.rows):
         for c, j in enumerate(counts.columns):
