@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import kernels
-from pipelines.engine.cluster import usable_cores, usable_memory
 
-PACKAGES = ("numpy", "numba", "llvmlite", "dask", "distributed", "zarr", "fsspec", "scoring-matrices")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "dask",
+    "distributed",
+    "zarr",
+    "fsspec",
+    "scoring-matrices",
+)
 
 
 def versions() -> dict[str, str]:
@@ -37,20 +45,24 @@ def git_commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        commit, status = (
-            subprocess.run(
-                ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True
-            ).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
+        commit = git(root, "rev-parse", "HEAD")
+        changed = git(root, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
-    return commit + ("+changes" if status else "")
+    return commit + ("+changes" if changed else "")
+
+
+def git(root: Path, *words: str) -> str:
+    """What git prints on a question about the clone at root."""
+    command = ["git", "-C", str(root), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    return done.stdout.strip()
 
 
 def host() -> dict[str, Any]:
     """The driver's machine."""
     from kernels import _jit
+    from pipelines.engine.cluster import usable_cores, usable_memory
 
     return {
         "name": platform.node(),

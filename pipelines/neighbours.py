@@ -12,7 +12,7 @@ from pipelines.formats.distances import DistanceMatrix
 def label_agreement(
     matrix: DistanceMatrix, labels: Sequence[str | None], *, similarity: bool = False
 ) -> dict[str, float | int] | None:
-    """1-NN agreement over a matrix that is read in stripes.
+    """1-NN agreement over a matrix that is read block by block, each pair once.
 
     labels       (n,) a label or None; records without one take no part
     similarity   the matrix holds scores: the largest is the nearest
@@ -20,21 +20,50 @@ def label_agreement(
     or None where fewer than two records have a label and a distance.
     """
     names = {label: k for k, label in enumerate(sorted({x for x in labels if x is not None}))}
-    codes = np.array([-1 if label is None else names[label] for label in labels])
-    known = np.flatnonzero(codes >= 0)
-    if known.size < 2:
+    codes = np.array([-1 if label is None else names[label] for label in labels], np.int64)
+    nearest = Nearest(codes >= 0)
+    for i in range(matrix.n_blocks):
+        for j in range(i, matrix.n_blocks):
+            block = matrix.block(i, j).astype(np.float64)
+            nearest.see(
+                i * matrix.block_size, j * matrix.block_size, -block if similarity else block
+            )
+    met = nearest.index >= 0
+    if not met.any():
         return None
-    agree = asked = 0
-    for start, stripe in matrix.stripes():
-        rows = known[(known >= start) & (known < start + len(stripe))]
-        values = np.array(stripe[rows - start][:, known], dtype=np.float64)
-        values = -values if similarity else values
-        values[np.arange(rows.size), np.searchsorted(known, rows)] = np.inf  # not itself
-        values[np.isnan(values)] = np.inf
-        nearest = values.argmin(axis=1)
-        met = np.isfinite(values[np.arange(rows.size), nearest])
-        asked += int(met.sum())
-        agree += int((codes[known[nearest]] == codes[rows])[met].sum())
-    if not asked:
-        return None
-    return {"one_nn": agree / asked, "records": asked, "classes": len(names)}
+    agree = codes[met] == codes[nearest.index[met]]
+    return {"one_nn": float(agree.mean()), "records": int(met.sum()), "classes": len(names)}
+
+
+class Nearest:
+    """The nearest other record of each record that takes part, as blocks come by.
+
+    index (n,) int64, -1 = none yet    distance (n,) float64
+    Blocks of the upper triangle must come row by row, so that of equals the first record stays.
+    """
+
+    def __init__(self, known: np.ndarray):
+        self.known = known
+        self.index = np.full(known.size, -1)
+        self.distance = np.full(known.size, np.inf)
+
+    def see(self, top: int, left: int, block: np.ndarray) -> None:
+        """Distances (rows, columns) of the records from `top` to those from `left`."""
+        block = np.where(np.isnan(block), np.inf, block)
+        if top == left:
+            np.fill_diagonal(block, np.inf)
+        self._update(top, left, block)
+        if top != left:
+            self._update(left, top, block.T)
+
+    def _update(self, top: int, left: int, block: np.ndarray) -> None:
+        rows = np.flatnonzero(self.known[top : top + block.shape[0]])
+        columns = np.flatnonzero(self.known[left : left + block.shape[1]])
+        if not rows.size or not columns.size:
+            return
+        values = block[np.ix_(rows, columns)]
+        best = values.argmin(axis=1)
+        found = values[np.arange(rows.size), best]
+        nearer = found < self.distance[rows + top]
+        self.distance[rows[nearer] + top] = found[nearer]
+        self.index[rows[nearer] + top] = columns[best[nearer]] + left

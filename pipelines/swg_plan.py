@@ -1,11 +1,9 @@
-"""What `run swg` is going to do: the input read and checked, scoring, blocks, time and memory."""
+"""What `run swg` is going to do: blocks, time and memory."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import json
 import math
 import os
 import time
@@ -14,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels import sequences
 from pipelines.app import RunOptions
 from pipelines.engine import choose_block_size, row_ranges, upper_triangle
-from pipelines.engine.cluster import usable_cores
-from pipelines.errors import InputProblem, UsageProblem
+from pipelines.engine.memory import in_words, worker_need
+from pipelines.errors import UsageProblem
 from pipelines.formats.distances import MatrixLayout
-from pipelines.formats.fasta import Records, read_fasta
+from pipelines.formats.fasta import Records
 from pipelines.formats.labels import Labels, read_labels
-from pipelines.formats.scoring import read_scoring_matrix
-from pipelines.results import read_kept_input
+from pipelines.swg_input import Scoring, check_together, read_records, scoring_of
 
 if TYPE_CHECKING:
     from pipelines.swg import Config
 
 MOST_BLOCK_CELLS = 1e11  # about 10 s of one core: what a kill may cost
-TRIAL_CELLS = 3e9  # aligned to tell how fast this machine is with these sequences
-SLOWEST = 1e8  # cells/s of the scalar kernel; the vector kernel never is that slow
+FEW_BLOCK_CELLS = 2e10  # blocks are not made smaller than this for the sake of balance
+SCALAR_FACTOR = 50  # the scalar kernel is so many times slower than the vector kernel
+KERNEL_ROWS = 128  # from here on the vector kernel is about as fast as it gets
+SMALLEST_ROWS = 32
 WORKER_BASE_BYTES = 300 << 20  # Python, Numba, Dask and the compiled kernels
 
 
@@ -42,14 +40,15 @@ class Job:
     options: RunOptions
     records: Records
     labels: Labels | None
-    scoring: tuple[np.ndarray, int, int]  # scores (a, a), gap_open, gap_extend
+    scoring: Scoring
     matrix_name: str
     layout: MatrixLayout
     inputs: list[dict[str, Any]]
     standard_input: bytes | None
     seconds: float  # that reading and planning took
+    ready: float  # time.perf_counter() when it was done
 
-    @property
+    @functools.cached_property
     def blocks(self) -> list[tuple[int, int]]:
         """Blocks of the upper triangle, row by row."""
         return upper_triangle(self.layout.n_blocks)
@@ -61,7 +60,7 @@ class Job:
         return np.add.reduceat(self.records.lengths, starts)
 
     def block_cells(self, i: int, j: int) -> int:
-        """Cells of the dynamic programming in block (i, j): what it costs."""
+        """Cells of the dynamic programming in block (i, j), of one strand: what it costs."""
         size = self.layout.block_size
         if i != j:
             return int(self.letters_of_block[i]) * int(self.letters_of_block[j])
@@ -75,18 +74,22 @@ class Job:
 
     @functools.cached_property
     def cells(self) -> int:
-        """Cells over all pairs."""
+        """Cells over all pairs, of one strand."""
         lengths = self.records.lengths
         return int((int(lengths.sum()) ** 2 - int((lengths**2).sum())) // 2)
 
     @functools.cached_property
     def cells_per_second(self) -> float:
         """Of one core with these sequences and options: measured on a sample of them."""
+        from pipelines.swg_trial import trial_rate
+
         return trial_rate(self)
 
     @property
     def slots(self) -> int | None:
         """Blocks at a time on this machine; None where a scheduler is given."""
+        from pipelines.engine.cluster import usable_cores
+
         if self.options.scheduler:
             return None
         threads = self.options.nthreads
@@ -98,7 +101,8 @@ class Job:
     @functools.cached_property
     def estimated_seconds(self) -> float:
         """Of computing all blocks; for a given cluster as if it had one core."""
-        return self.cells / self.cells_per_second / (self.slots or 1)
+        at_once = min(self.slots or 1, len(self.blocks))
+        return self.cells / self.cells_per_second / at_once
 
     @property
     def needed_bytes(self) -> int:
@@ -121,7 +125,12 @@ class Job:
         return 2 * (self.records.codes.nbytes + self.records.offsets.nbytes)
 
     @property
-    def token(self) -> bytes:
+    def worker_bytes(self) -> int:
+        """Memory that one local worker needs."""
+        threads = 1 if self.options.executor == "serial" else self.options.nthreads
+        return worker_need(self.block_bytes, 1, threads, WORKER_BASE_BYTES, self.broadcast_bytes)
+
+    def new_token(self) -> bytes:
         """Written under the output; a worker that cannot read it does not see the output."""
         return f"{self.records.sha256} {os.getpid()} {time.time_ns()}".encode()
 
@@ -155,7 +164,6 @@ class Job:
     @property
     def plan(self) -> dict[str, Any]:
         """The plan in numbers."""
-        worker = WORKER_BASE_BYTES + self.broadcast_bytes
         return {
             "records": self.records.n,
             "blocks": len(self.blocks),
@@ -165,12 +173,12 @@ class Job:
             "cells_per_second_per_core": round(self.cells_per_second),
             "estimated_seconds": round(self.estimated_seconds, 2),
             "result_bytes_at_most": self.layout.max_bytes,
-            "worker_bytes": worker + self.block_bytes * self.options.nthreads,
+            "worker_bytes": self.worker_bytes,
         }
 
-    def lines(self) -> list[tuple[str, str]]:
-        """(name, text) of what a person reads before the run."""
-        return list(plan_lines(self))
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """(name, text) of what a person reads before the run; the last one takes a trial."""
+        return plan_lines(self)
 
 
 def make_job(config: Config, options: RunOptions) -> Job:
@@ -179,121 +187,68 @@ def make_job(config: Config, options: RunOptions) -> Job:
     if config.labels == "-" == config.sequences:
         raise UsageProblem("--labels and the sequences cannot both come from standard input.")
     records, standard_input = read_records(config, options)
+    scoring, matrix_name, matrix_file = scoring_of(config, records.alphabet)
+    check_together(config, records, scoring)
     inputs = [
         {
             "path": config.sequences, "bytes": records.nbytes, "records": records.n,
             "sha256": records.sha256,
         }
     ]  # fmt: skip
-    scoring, matrix_name = scoring_of(config, records.alphabet, inputs)
-    check_together(config, records, scoring)
-    labels = read_labels(config.labels, records.ids) if config.labels else None
     layout = MatrixLayout(
         records.n,
-        block_size_of(records, options),
+        block_size_of(records.lengths, config.distance, options.block_size),
         config.dtype,
         config.triangle,
         config.compression,
-        attributes(config, records, scoring, matrix_name),
+        attributes(config, records.alphabet, scoring, matrix_name),
     )
-    seconds = time.perf_counter() - started
     return Job(
-        config, options, records, labels, scoring, matrix_name, layout, inputs, standard_input, seconds
+        config=config,
+        options=options,
+        records=records,
+        labels=read_labels(config.labels, records.ids) if config.labels else None,
+        scoring=scoring,
+        matrix_name=matrix_name,
+        layout=layout,
+        inputs=inputs + ([matrix_file] if matrix_file else []),
+        standard_input=standard_input,
+        seconds=time.perf_counter() - started,
+        ready=time.perf_counter(),
     )
 
 
-def contradictions(config: Config) -> Iterator[tuple[str, str]]:
-    """(options, why) for options that exclude each other, whatever the input."""
-    if (config.match is None) != (config.mismatch is None):
-        yield "--match and --mismatch", "give both or neither"
-    if config.match is not None and config.matrix is not None:
-        yield "--match and --matrix", "give one of them"
-    if config.match is not None and (config.match <= 0 or config.mismatch >= config.match):
-        yield "--match and --mismatch", "a match scores above 0 and above a mismatch"
-    with_parts = config.compression.split(":")
-    if with_parts[0] not in ("none", "zstd") or len(with_parts) > 2:
-        yield "--compression", f"is none or zstd:LEVEL, not {config.compression}"
-    if config.dtype == "int16" and config.distance in ("jukes-cantor", "kimura", "score"):
-        yield "--dtype int16", f"holds distances from 0 to 1; {config.distance} goes beyond"
-    if config.dtype == "float16" and config.distance == "score":
-        yield "--dtype float16", "holds whole numbers to 2048 only; scores go beyond"
+def block_size_of(lengths: np.ndarray, distance: str, asked: int | str = "auto") -> int:
+    """Rows of a block: a function of the input and the options only, so that every cluster
+    writes the same files.
 
-
-def read_records(config: Config, options: RunOptions) -> tuple[Records, bytes | None]:
-    """The records, and standard input as it was read, to be kept for --resume."""
-    how = {
-        "alphabet": config.alphabet, "ids": config.ids,
-        "on_bad_record": config.on_bad_record, "gaps": config.gaps,
-    }  # fmt: skip
-    if config.sequences != "-":
-        return read_fasta(config.sequences, **how), None
-    if options.resume and options.output:
-        kept = None
-        with contextlib.suppress(OSError):
-            kept = read_kept_input(options.output)
-        if kept is not None:
-            return read_fasta(f"{options.output.rstrip('/')}/.work/input", **how), None
-    pieces: list[bytes] = []
-    records = read_fasta("-", **how, keep=pieces.append)
-    return records, b"".join(pieces)
-
-
-def scoring_of(
-    config: Config, alphabet: str, inputs: list[dict[str, Any]]
-) -> tuple[tuple[np.ndarray, int, int], str]:
-    """Scores and gap costs, and the matrix's name. A matrix file joins the inputs."""
-    name = config.matrix or sequences.DEFAULTS[alphabet][0]
-    matrix: str | np.ndarray = name
-    if config.match is not None:
-        matrix = sequences.match_mismatch(config.match, config.mismatch, alphabet)
-        name = f"match {config.match}, mismatch {config.mismatch}"
-    elif config.matrix and ("/" in config.matrix or os.path.isfile(config.matrix)):
-        from pipelines.formats.bytestream import read_bytes
-
-        matrix = read_scoring_matrix(config.matrix, alphabet)
-        data = read_bytes(config.matrix)
-        inputs.append({"path": config.matrix, "bytes": len(data), "sha256": sha256(data)})
-    try:
-        return sequences.scoring(alphabet, matrix, config.gap_open, config.gap_extend), name
-    except ValueError as error:
-        raise UsageProblem(f"{error}.") from error
-
-
-def sha256(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
-def check_together(config: Config, records: Records, scoring: tuple[np.ndarray, int, int]) -> None:
-    """Options against the input: what only one alphabet has, what no key can hold."""
+    lengths (n,) int64. 'auto' takes blocks as large as balance, and what a kill may cost, allow,
+    and not smaller than the kernel likes unless the sequences are long.
+    """
     from kernels import swg
 
-    try:
-        swg.check_options(config.distance, config.strand, records.alphabet, config.dtype)
-    except ValueError as error:
-        raise UsageProblem(f"{error}.") from error
-    unfit = swg.unfit_pair(records.lengths, *scoring, config.distance)
-    if unfit is not None:
-        longest, other = (records.ids[k] for k in unfit)
-        raise InputProblem(
-            f"{config.sequences} line {int(records.lines[unfit[0]]):,}: record "
-            f"{json.dumps(longest[:60])} is too long ({records.lengths[unfit[0]]:,} letters): "
-            f"aligned with {json.dumps(other[:60])}, {config.distance} needs more than 64 bits.",
-            remedy="Cut it, or take --distance identity-longer, which needs fewer.",
-        )
+    if asked != "auto":
+        return int(asked)
+    slower = SCALAR_FACTOR if swg.kind_of(distance) == "all" else 1
+    mean = max(float(lengths.mean()), 1.0)
+    liked = int(math.sqrt(FEW_BLOCK_CELLS / slower) / mean) // 16 * 16
+    smallest = min(max(liked, SMALLEST_ROWS), KERNEL_ROWS)
+    size = choose_block_size(len(lengths), 4, smallest=smallest)
+    while size > smallest and heaviest_block(lengths, size) > MOST_BLOCK_CELLS / slower:
+        size = max(size - 32, smallest)
+    return size
 
 
-def block_size_of(records: Records, options: RunOptions) -> int:
-    """A function of the input and the options only, so that every cluster writes the same bytes."""
-    if options.block_size != "auto":
-        return int(options.block_size)
-    mean = max(float(records.lengths.mean()), 1.0)
-    affordable = int(math.sqrt(MOST_BLOCK_CELLS) / mean) // 16 * 16
-    return min(choose_block_size(records.n), max(affordable, 64))
+def heaviest_block(lengths: np.ndarray, size: int) -> int:
+    """Cells of the block of `size` rows and columns that has most."""
+    starts = np.arange(0, len(lengths), size)
+    letters = np.add.reduceat(lengths, starts)
+    squares = np.add.reduceat(lengths**2, starts)
+    diagonal = int(((letters**2 - squares) // 2).max())
+    return max(diagonal, int(np.prod(np.sort(letters)[-2:]))) if len(letters) > 1 else diagonal
 
 
-def attributes(config: Config, records: Records, scoring: Any, matrix_name: str) -> dict[str, Any]:
+def attributes(config: Config, alphabet: str, scoring: Scoring, matrix: str) -> dict[str, Any]:
     """Attributes of the zarr array: what its numbers are."""
     from kernels import swg
 
@@ -302,8 +257,8 @@ def attributes(config: Config, records: Records, scoring: Any, matrix_name: str)
         "distance": config.distance,
         "definition": swg.DISTANCES[config.distance],
         "distance_range": [0, 1] if config.distance in swg.BOUNDED else None,
-        "alphabet": records.alphabet,
-        "matrix": matrix_name,
+        "alphabet": alphabet,
+        "matrix": matrix,
         "gap_open": scoring[1],
         "gap_extend": scoring[2],
         "gap_cost": "gap_open + (length - 1) * gap_extend",
@@ -312,61 +267,44 @@ def attributes(config: Config, records: Records, scoring: Any, matrix_name: str)
     }
 
 
-def trial_rate(job: Job) -> float:
-    """Cells per second of one core, from a seeded sample of the pairs."""
-    from kernels import swg
-
-    n, lengths = job.records.n, job.records.lengths
-    if job.cells < TRIAL_CELLS / 2:
-        return TRIAL_CELLS / 2 if swg.kind_of(job.config.distance) != "all" else SLOWEST
-    cells = TRIAL_CELLS if swg.kind_of(job.config.distance) != "all" else TRIAL_CELLS / 50
-    pairs = max(int(cells / float(lengths.mean()) ** 2), 64)
-    columns = min(max(int(math.sqrt(pairs) * 1.5) // 64 * 64, 64), job.layout.block_size, n // 2)
-    rows = max(min(pairs // columns, n - columns), 1)
-    chosen = np.random.default_rng(0).permutation(n)[: rows + columns]
-    parts = [job.records.codes[slice(*job.records.offsets[k : k + 2])] for k in chosen]
-    offsets = np.concatenate([[0], np.cumsum([part.size for part in parts])])
-    scores, gap_open, gap_extend = job.scoring
-    swg.warm_up(job.config.distance, job.records.alphabet)
-    started = time.perf_counter()
-    block = swg.distance_block(
-        np.concatenate(parts), offsets, (0, rows), (rows, rows + columns), scores=scores,
-        gap_open=gap_open, gap_extend=gap_extend, distance=job.config.distance,
-        strand="one", self_scores=np.ones(offsets.size - 1, np.int64),
-    )  # fmt: skip
-    strands = 2 if job.config.strand == "both" else 1
-    return block.cells / (time.perf_counter() - started) / strands
-
-
 def plan_lines(job: Job) -> Iterator[tuple[str, str]]:
     """Input, scoring, plan."""
-    from pipelines.engine.memory import in_words
-
     records, lengths = job.records, job.records.lengths
     kind = {"dna": "DNA", "rna": "RNA", "protein": "protein"}[records.alphabet]
-    letters = f"{lengths.min():,}-{lengths.max():,}" if records.n > 1 else f"{lengths.max():,}"
-    some = f" ({records.ambiguous:,} with ambiguity codes)" if records.ambiguous else ""
-    count = f"{records.n:,} sequence{'s' if records.n != 1 else ''}"
     if job.config.alphabet == "auto":
         kind += " (detected)"
-    yield "input", f"{job.config.sequences}: {count}, {kind}, {letters} letters{some}"
+    letters = f"{lengths.min():,}-{lengths.max():,}"
+    if lengths.min() == lengths.max():
+        letters = f"{lengths.max():,}"
+    some = f" ({records.ambiguous:,} with ambiguity codes)" if records.ambiguous else ""
+    source = "standard input" if job.config.sequences == "-" else job.config.sequences
+    yield "input", f"{source}: {plural(records.n, 'sequence')}, {kind}, {letters} letters{some}"
     if records.skipped:
-        yield "skipped", f"{records.skipped:,} records without letters or with foreign ones"
-    yield "scoring", f"{job.matrix_name}, {job.gap_costs}; distance {job.config.distance}"
-    blocks, where = len(job.blocks), job.slots
-    seconds = duration(job.estimated_seconds)
-    at = f"{seconds} on {where} core{'s' if where != 1 else ''}" if where else f"{seconds} of one core"
-    need = job.plan["worker_bytes"]
+        skipped = plural(records.skipped, "record")
+        yield "skipped", f"{skipped} without letters or with foreign ones"
+    strands = ", the better of both strands" if job.config.strand == "both" else ""
+    yield (
+        "scoring",
+        f"{job.matrix_name}, {job.gap_costs}; distance {job.config.distance}{strands}",
+    )
+    at = f"{duration(job.estimated_seconds)} of one core"
+    if job.slots:
+        at = f"{duration(job.estimated_seconds)} on {plural(job.slots, 'core')}"
     yield (
         "plan",
-        f"{blocks:,} block{'s' if blocks != 1 else ''} of {job.layout.block_size}, "
-        f"{job.cells:.2g} cells, about {at}, "
-        f"result up to {in_words(job.layout.max_bytes)}, {in_words(need)} per worker",
+        f"{plural(len(job.blocks), 'block')} of {job.layout.block_size}, "
+        f"{job.cells:.2g} cells, about {at}, result up to {in_words(job.layout.max_bytes)}, "
+        f"{in_words(job.worker_bytes)} per worker",
     )
 
 
+def plural(number: int, word: str) -> str:
+    """'1 block', '1,200 blocks'."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
-    """'0.4 s', '35 s', '4 min', '3.1 h', '2.4 days'."""
+    """'0.4 s', '35 s', '4.2 min', '3.1 h', '2.4 days'."""
     for limit, unit, name in ((100, 1, "s"), (100 * 60, 60, "min"), (100 * 3600, 3600, "h")):
         if seconds < limit:
             value = seconds / unit
