@@ -38,10 +38,14 @@ PROFILE_BYTES = 24 << 20  # of scores kept for a batch; longer targets are cut i
 
 
 class Form(NamedTuple):
-    """A kind of lane: `bits` wide, with the skew taken back (`rebased`) or not."""
+    """A kind of lane: `bits` wide, with the skew taken back (`rebased`) or not.
+
+    `narrow` lanes hold keys that may have several readings (see _keys.py).
+    """
 
     bits: int
     rebased: bool
+    narrow: bool = False
 
     @property
     def dtype(self) -> np.dtype:
@@ -212,6 +216,7 @@ _kernels: dict[Form, object] = {}
 
 def kernel(form: Form):
     """The compiled function of a form (compiled, or loaded from the cache, when first called)."""
+    form = form._replace(narrow=False)
     if form not in _kernels:
         _kernels[form] = _kernel(form.bits, form.rebased)
     return _kernels[form]

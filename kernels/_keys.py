@@ -1,57 +1,207 @@
 """Keys: the score of an alignment and its counts of columns in one integer.
 
 Any integer that adds up along an alignment can be maximised by the same recurrence
-(kernels/_gotoh.py). There are three kinds:
+(kernels/_gotoh.py). With S the score, M the identical columns, N all others, O the gaps opened:
 
-    score       A * score, A = 1
-    identical   A * score + M
-    columns     A * score + B * M - N
+    score       S
+    identical   A S + M
+    columns     A S + B M - N, or A S + B M + O
 
-M counts identical columns, N all others. A exceeds what stands below it, so that the largest key
-belongs to the best score, of these to the most identical columns, and of these to the fewest
-others; and M and N can be read off the key.
+A exceeds what stands below it, so that the largest key belongs to the best score, of these to the
+most identical columns, and of these to the fewest others; and the counts can be read off the key.
+
+Narrow lanes want small keys:
+
+* All keys may share a divisor. With EDNAFULL's 5, -4, 16 and 4, S - M is a multiple of 4; with A
+  one less than a multiple of 4, so is every key, and a quarter of it is kept (`unit`).
+* Where a mismatch costs what it costs to extend a gap, S = match M - extend N - (open - extend) O:
+  the fewest others have the most gaps opened, and O is far smaller than N.
+* `narrow` weights are smaller than the largest thinkable counts. A key then has several readings;
+  but few of them can be alignments (no score without identical columns, no more identical columns
+  than letters, no more gaps than the score has room for). Where just one can, and no better
+  alignment can hide behind it, it is the answer; all other pairs are aligned again with wider keys.
 """
 
+import functools
+import math
 from typing import NamedTuple
 
+import numpy as np
+
+from kernels._gotoh import Form, key_range
 from kernels._jit import njit
 
 
 class Packing(NamedTuple):
-    """How counts are packed into keys for queries and targets of given lengths."""
+    """How counts are packed into keys."""
 
     a: int  # weight of the score
     b: int  # weight of an identical column, 0 where none is counted
-    other: int  # of any other column
-    gap_open: int
+    other: int  # of any other column: -1 or 0
+    opened: int  # of a gap opened: 1 or 0
+    unit: int  # all keys are divided by it
+    narrow: bool  # a key may have several readings
+    gap_open: int  # as keys
     gap_extend: int
-    smallest: int  # key of one aligned column, padding included
+    smallest: int  # key of one aligned column
     largest: int
 
 
-def packing(kind: str, scores, gap_open: int, gap_extend: int, rows: int, columns: int) -> Packing:
-    """Weights for alignments of at most `rows` with at most `columns` letters."""
+class Scheme(NamedTuple):
+    """What packing has to know of the scores that occur among some residues."""
+
+    match: int  # largest score of an identical column
+    same_match: bool  # all of them score that
+    other: int  # largest score of any other column
+    same_other: bool
+    divisor: int  # of all scores of other columns, gap costs and differences between matches
+    smallest: int
+    largest: int
+    gap_open: int
+    gap_extend: int
+
+
+@functools.lru_cache(4096)
+def _scheme(scores: bytes, a: int, letters: int, gap_open: int, gap_extend: int) -> Scheme:
+    table = np.frombuffer(scores, np.int64).reshape(a, a)
+    present = [code for code in range(a) if letters >> code & 1] or [0]
+    table = table[np.ix_(present, present)]
+    match = table.diagonal()
+    off = table[~np.eye(len(present), dtype=bool)]
+    if off.size == 0:
+        off = np.array([-gap_extend])
+    divisor = math.gcd(gap_open, gap_extend, *(int(s) for s in np.unique(off)))
+    divisor = math.gcd(divisor, *(int(s) for s in np.unique(match - match[0])))
+    return Scheme(
+        int(match.max()), bool((match == match[0]).all()), int(off.max()),
+        bool((off == off[0]).all()), divisor, int(table.min()), int(table.max()),
+        gap_open, gap_extend,
+    )  # fmt: skip
+
+
+def scheme(scores: np.ndarray, letters: int, gap_open: int, gap_extend: int) -> Scheme:
+    """Of the residues whose bits are set in `letters`."""
+    return _scheme(scores.tobytes(), scores.shape[0], letters, gap_open, gap_extend)
+
+
+@functools.lru_cache(65536)
+def choose(
+    kind: str, form: Form, scoring: Scheme, rows: int, columns: int, bound: int
+) -> tuple[Packing, bool, bool, int, int] | None:
+    """The packing for alignments of at most `rows` with at most `columns` letters in a form.
+
+    bound   no alignment scores more
+    Returns (packing, whether no key can overflow, whether it is worth trying, zero, most), see
+    key_range; None where the form has no packing for this.
+    """
     shorter = min(rows, columns)
     if kind == "score":
-        a, b, other = 1, 0, 0
-    elif kind == "identical":
-        a, b, other = shorter + 1, 1, 0
-    else:
-        b, other = rows + columns + 1, -1
-        a = b * (shorter + 2)
-    smallest = min(int(scores.min()) * a + other, -a)
-    largest = int(scores.max()) * a + b
-    return Packing(a, b, other, a * gap_open - other, a * gap_extend - other, smallest, largest)
+        return None if form.narrow else _fit(form, scoring, 1, 0, shorter, bound, rows + columns)
+    if kind == "identical":
+        unit = scoring.divisor if math.gcd(scoring.match, scoring.divisor) == 1 else 1
+        start, step = shorter + 1, 1
+        if form.narrow:
+            if scoring.other > 0 or scoring.match <= 0:
+                return None
+            reach = 32 * scoring.gap_extend + scoring.gap_open + 2 * scoring.largest
+            start, step = (unit << form.bits) // (bound + reach) + unit, -1
+            start = min(start, shorter)
+        while (scoring.match * start + 1) % unit:
+            start += step
+        while start >= LEAST_WEIGHT or not form.narrow:
+            found = _fit(form, scoring, start, 1, shorter, bound, rows + columns, unit=unit)
+            if not form.narrow or found[1]:
+                return found
+            start -= unit
+        return None
+    if not form.narrow:
+        b = rows + columns + 1
+        return _fit(form, scoring, b * (shorter + 2), b, shorter, bound, rows + columns, other=-1)
+    uniform = scoring.same_match and scoring.same_other and scoring.match > 0
+    if not uniform or scoring.other != -scoring.gap_extend:
+        return None
+    b = scoring.match * shorter // scoring.gap_open + 2
+    least = max(b // LEAST_SHARE, 2)
+    while b >= least:
+        found = _fit(form, scoring, b * (shorter + 1), b, shorter, bound, rows + columns, opened=1)
+        if found[1]:
+            return found
+        b = b * 7 // 8
+    return None
+
+
+LEAST_WEIGHT = 8  # of a score in narrow keys: below it hardly a pair has a single reading
+LEAST_SHARE = 4  # and of an identical column, of what rules out every other reading
+WORTH_TRYING = 4  # a form is tried where it holds this many times the largest key of a column
+
+
+def _fit(
+    form: Form, scoring: Scheme, a: int, b: int, shorter: int, bound: int, span: int,
+    *, other: int = 0, opened: int = 0, unit: int = 1,
+) -> tuple[Packing, bool, bool, int, int]:  # fmt: skip
+    gap_open = (a * scoring.gap_open - other - opened) // unit
+    gap_extend = (a * scoring.gap_extend - other) // unit
+    smallest = min((scoring.smallest * a + other) // unit, -gap_extend)
+    largest = -(-(scoring.largest * a + b) // unit)
+    pack = Packing(a, b, other, opened, unit, form.narrow, gap_open, gap_extend, smallest, largest)
+    zero, most = key_range(form, smallest, largest, gap_open, gap_extend, span)
+    surely = a * bound + b * shorter + opened * b <= most * unit
+    # a matrix without positive scores must not make a lane look wide that cannot hold its zero
+    trying = form.rebased and not form.narrow and most >= WORTH_TRYING * max(largest, 1)
+    return pack, surely, surely or trying, zero, most
+
+
+def key_table(pack: Packing, scores: np.ndarray) -> np.ndarray:
+    """(a + 1, a + 1) int64: skewed keys of one aligned column, the last code being the padding."""
+    a = scores.shape[0]
+    table = np.full((a + 1, a + 1), -pack.gap_extend, np.int64)
+    table[:a, :a] = (scores * pack.a + pack.other) // pack.unit
+    np.fill_diagonal(table[:a, :a], (scores.diagonal() * pack.a + pack.b) // pack.unit)
+    return table + 2 * pack.gap_extend
+
+
+@njit
+def read_key(key, pack, shorter, match, gap_open, gap_extend):
+    """(score, identical, others, whether that is the only reading) of a key.
+
+    shorter   letters of the shorter sequence
+    """
+    a, b, other, opened, unit, narrow = pack[0], pack[1], pack[2], pack[3], pack[4], pack[5]
+    key *= unit
+    if other:  # the rest below A S is negative where nothing is identical
+        score = (key + b - 1) // a
+        rest = key - a * score
+        identical = (rest + b - 1) // b
+        return score, identical, b * identical - rest, True
+    score = key // a
+    rest = key - a * score
+    if opened:
+        identical = rest // b
+        gaps = rest - b * identical
+        others = (match * identical - score - (gap_open - gap_extend) * gaps) // gap_extend
+        # each gap opened costs gap_open, and only identical columns earn: other readings have more
+        alone = gap_open * (gaps + b) > match * (identical - 1) - score
+        alone &= gap_open * (b * (identical + 1) + gaps) > match * shorter
+        return score, identical, others, alone or key == 0
+    if not narrow:
+        return score, rest, 0, True
+    # as many identical columns as there can be; the next reading, a better score with fewer of
+    # them, must have too few for that score
+    identical = rest + (shorter - rest) // a * a
+    score = (key - identical) // a
+    alone = 0 <= identical <= shorter and score >= 0 and match * (identical - a) < score + 1
+    return score, identical, 0, alone or key == 0
 
 
 @njit
 def record(
-    keys, queries, targets, turned, triangle, most, a, b, other,
-    score, identical, others, overflowed,
+    keys, queries, targets, query_lengths, target_lengths, turned, triangle, most, pack,
+    match, gap_open, gap_extend, score, identical, others, overflowed,
 ):  # fmt: skip
     """Unpack keys (queries, L) into the counts of a block. Returns how many pairs overflowed.
 
-    A key above `most` is not to be trusted; its pair is listed in overflowed (pairs, 2) instead.
+    A key above `most`, or with more than one reading, is not to be trusted; its pair is listed in
+    overflowed (pairs, 2) instead.
     """
     n = 0
     for k in range(queries.size):
@@ -60,18 +210,19 @@ def record(
             if triangle and q <= t:
                 continue
             key = keys[k, lane]
-            if key > most:
+            shorter = min(query_lengths[k], target_lengths[lane])
+            if key == 0:
+                s, m, rest, sure = 0, 0, 0, True
+            else:
+                s, m, rest, sure = read_key(key, pack, shorter, match, gap_open, gap_extend)
+            if key > most or not sure:
                 overflowed[n, 0], overflowed[n, 1] = q, t
                 n += 1
                 continue
-            # other columns make the rest below A * score negative where nothing is identical
-            value = (key + b - 1) // a if other else key // a
             if score.size:
-                score[q, t] = value
-            if b:
-                rest = key - a * value
-                matches = (rest + b - 1) // b if other else rest
-                identical[q, t] = matches
-                if other:
-                    others[q, t] = b * matches - rest
+                score[q, t] = s
+            if identical.size:
+                identical[q, t] = m
+            if others.size:
+                others[q, t] = rest
     return n

@@ -11,24 +11,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels._gotoh import Form, kernel, key_range, tile_columns
+from kernels._gotoh import Form, kernel, tile_columns
 from kernels._jit import njit
-from kernels._keys import Packing, packing, record
+from kernels._keys import Packing, Scheme, choose, key_table, record, scheme
 
 # From the fastest on. A rebased form may be tried beyond its range: what overflows goes on.
 LADDERS = {
     "score": (Form(8, True), Form(16, False), Form(16, True), Form(32, False), Form(64, False)),
     "identical": (
-        Form(16, False), Form(16, True), Form(32, False), Form(32, True), Form(64, False),
+        Form(16, False), Form(16, True), Form(16, True, narrow=True),
+        Form(32, False), Form(32, True), Form(64, False),
     ),
-    "columns": (Form(32, False), Form(32, True), Form(64, False)),
+    "columns": (
+        Form(32, False), Form(32, False, narrow=True), Form(32, True, narrow=True),
+        Form(32, True), Form(64, False),
+    ),
 }  # fmt: skip
-HOPELESS = 0.15  # share of overflowing pairs beyond which a narrow form costs more than it saves
+HOPELESS = 0.3  # share of overflowing pairs beyond which a narrow form costs more than it saves
 PROBE = 12  # queries that tell the share
 MOST_QUERIES = 512  # of a job, so that threads end together
 STRETCH = 2  # a batch holds targets up to this many times its shortest
 WASTE = 2  # lanes x columns beyond this many times the letters: align the other way round
-WORTH_TRYING = 4  # a form is tried where it holds this many times the largest score of a column
 
 
 class Group(NamedTuple):
@@ -38,6 +41,7 @@ class Group(NamedTuple):
     starts: np.ndarray  # (n,) int64
     lengths: np.ndarray  # (n,) int64
     bounds: np.ndarray  # (n,) int64: no alignment of the sequence scores more
+    letters: np.ndarray  # (n,) int64: a bit for every code that occurs
     scores: np.ndarray  # (a, a) int64
     gap_open: int
     gap_extend: int
@@ -63,21 +67,9 @@ def group(codes, offsets, scores, gap_open, gap_extend) -> Group:
     best = np.maximum(scores.max(axis=1), 0)
     sums = np.concatenate([[0], np.cumsum(best[codes])])
     bounds = sums[offsets[1:]] - sums[offsets[:-1]]
-    starts = offsets[:-1].copy()
-    return Group(codes, starts, np.diff(offsets), bounds, scores, int(gap_open), int(gap_extend))
-
-
-def fits(
-    form: Form, pack: Packing, rows: int, columns: int, bound: int
-) -> tuple[bool, bool, int, int]:
-    """(surely, worth trying, zero, most) for keys of alignments that score at most `bound`."""
-    zero, most = key_range(
-        form, pack.smallest, pack.largest, pack.gap_open, pack.gap_extend, rows + columns
-    )
-    surely = pack.a * bound + pack.b * min(rows, columns) <= most
-    # a matrix without positive scores must not make a lane look wide that cannot hold its zero
-    trying = form.rebased and most >= WORTH_TRYING * max(pack.largest, 1)
-    return surely, surely or trying, zero, most
+    starts, lengths = offsets[:-1].copy(), np.diff(offsets)
+    letters = letter_bits(codes, starts, lengths)
+    return Group(codes, starts, lengths, bounds, letters, scores, int(gap_open), int(gap_extend))
 
 
 @njit
@@ -143,8 +135,10 @@ class Counts:
         """Align the first pair in one form, whatever overflows: to compile it."""
         first = np.zeros(1, np.int64)
         form = LADDERS[self.kind][step]
-        pack, (_, _, zero, most) = self._limits(self.rows[first], self.columns[first], form)
-        self._align(Job(first, first, step), pack, zero, most)
+        found, scoring = self._limits(self.rows[first], self.columns[first], form)
+        if found is not None:
+            pack, _, _, zero, most = found
+            self._align(Job(first, first, step), pack, zero, most, scoring)
 
     def _cost(self, job: Job) -> int:
         """Cells of one lane: what the heaviest job is told by."""
@@ -211,7 +205,7 @@ class Counts:
     def _next_batch(self, job: Job, at: int):
         """The batch from target `at` on.
 
-        (batch, its form, whether no key can overflow, (packing, zero, most))
+        (batch, its form, whether no key can overflow, (packing, zero, most, scheme))
         """
         queries_of, targets_of = self._sides(job)
         lengths = self._lengths(targets_of, job.targets[at:])
@@ -227,22 +221,30 @@ class Counts:
             batch = Job(queries, targets, step, job.turned)
             if not queries.size:
                 return batch, form, True, ()
-            pack, (surely, possible, zero, most) = self._limits(
-                queries_of[queries], targets_of[targets], form
-            )
-            if surely or (possible and form not in self._hopeless):
-                return batch, form, surely, (pack, zero, most)
+            found, scoring = self._limits(queries_of[queries], targets_of[targets], form)
+            if found is None or (form in self._hopeless and not (found[1] and not form.narrow)):
+                continue
+            pack, surely, possible, zero, most = found
+            if possible:
+                return batch, form, surely and not form.narrow, (pack, zero, most, scoring)
         raise ValueError("the keys of a pair do not fit 64 bits; see unfit_pair")
 
     def _limits(self, q: np.ndarray, t: np.ndarray, form: Form):
-        """Packing and range for sequences q against t."""
+        """What `choose` says of sequences q against t in a form, and their scheme."""
         pairs = self.pairs
         rows, columns = int(pairs.lengths[q].max()), int(pairs.lengths[t].max())
-        pack = packing(self.kind, pairs.scores, pairs.gap_open, pairs.gap_extend, rows, columns)
         bound = int(min(pairs.bounds[q].max(), pairs.bounds[t].max()))
-        return pack, fits(form, pack, rows, columns, bound)
+        letters = int(np.bitwise_or.reduce(pairs.letters[q]) | self._target_letters(t))
+        scoring = scheme(pairs.scores, letters, pairs.gap_open, pairs.gap_extend)
+        return choose(self.kind, form, scoring, rows, columns, bound), scoring
 
-    def _align(self, job: Job, pack: Packing, zero: int, most: int) -> int:
+    def _target_letters(self, t: np.ndarray) -> int:
+        letters = int(np.bitwise_or.reduce(self.pairs.letters[t]))
+        if not self.complement.size:
+            return letters
+        return sum(1 << int(c) for code, c in enumerate(self.complement) if letters >> code & 1)
+
+    def _align(self, job: Job, pack: Packing, zero: int, most: int, scoring: Scheme) -> int:
         """Align queries with one batch of targets. Returns how many pairs overflowed."""
         pairs, form = self.pairs, LADDERS[self.kind][job.step]
         queries_of, targets_of = self._sides(job)
@@ -251,21 +253,19 @@ class Counts:
         padding = pairs.scores.shape[0]
         lanes = np.empty(columns * form.lanes, np.uint8)
         interleave(pairs.codes, pairs.starts[t], pairs.lengths[t], self.complement, padding, lanes)
-        table = np.full((padding + 1, padding + 1), -pack.a, np.int64)
-        table[:-1, :-1] = pairs.scores * pack.a + pack.other
-        np.fill_diagonal(table[:-1, :-1], pairs.scores.diagonal() * pack.a + pack.b)
-        table += 2 * pack.gap_extend
+        table = key_table(pack, pairs.scores).astype(form.dtype).ravel()
         used = self._used(q)
         keys = np.empty((q.size, form.lanes), np.int64)
         kernel(form)(
-            pairs.codes, pairs.starts[q], pairs.lengths[q], lanes, columns,
-            table.astype(form.dtype).ravel(), used, tile_columns(form, columns, int(used.sum())),
-            zero, pack.gap_open, pack.gap_extend, keys,
+            pairs.codes, pairs.starts[q], pairs.lengths[q], lanes, columns, table, used,
+            tile_columns(form, columns, int(used.sum())), zero, pack.gap_open, pack.gap_extend,
+            keys,
         )  # fmt: skip
         overflowed = np.empty((q.size * t.size, 2), np.int64)
         n = record(
-            keys, job.queries, job.targets, job.turned, self.triangle, most,
-            pack.a, pack.b, pack.other, self.score, self.identical, self.others, overflowed,
+            keys, job.queries, job.targets, pairs.lengths[q], pairs.lengths[t], job.turned,
+            self.triangle, most, tuple(pack), scoring.match, pairs.gap_open, pairs.gap_extend,
+            self.score, self.identical, self.others, overflowed,
         )  # fmt: skip
         if n:
             with self._lock:
@@ -274,16 +274,16 @@ class Counts:
 
     def _used(self, sequences) -> np.ndarray:
         """Which codes occur in any of the sequences; the padding does."""
-        pairs = self.pairs
-        used = np.zeros(pairs.scores.shape[0] + 1, np.int64)
-        mark_codes(pairs.codes, pairs.starts[sequences], pairs.lengths[sequences], used)
-        used[-1] = 1
-        return used
+        letters = int(np.bitwise_or.reduce(self.pairs.letters[sequences]))
+        codes = range(self.pairs.scores.shape[0])
+        return np.array([*(letters >> code & 1 for code in codes), 1], np.int64)
 
 
 @njit
-def mark_codes(codes, starts, lengths, used):
-    """used[c] = 1 for every code c of the given sequences."""
+def letter_bits(codes, starts, lengths):
+    """(n,) int64: bit c is set where code c occurs in the sequence."""
+    bits = np.zeros(starts.size, np.int64)
     for k in range(starts.size):
         for i in range(starts[k], starts[k] + lengths[k]):
-            used[codes[i]] = 1
+            bits[k] |= np.int64(1) << codes[i]
+    return bits

@@ -18,8 +18,8 @@ import numpy as np
 
 from kernels import _columns, sequences
 from kernels._distances import BOUNDED, DISTANCES, Block, block_of, kind_of, needs_self_scores
-from kernels._gotoh import PROFILE_BYTES, Form, key_range
-from kernels._keys import packing
+from kernels._gotoh import PROFILE_BYTES, Form
+from kernels._keys import choose, scheme
 from kernels._pairs import LADDERS, Counts, group
 from kernels._simd import register_bytes
 
@@ -206,11 +206,9 @@ def unfit_pair(
     kind = kind_of(distance)
     if kind == "all":
         return None if _columns.rank_fits(m, n) else (first, second)
-    pack = packing(kind, scores, gap_open, gap_extend, m, n)
-    costs = (pack.gap_open, pack.gap_extend)
-    _, most = key_range(Form(64, False), pack.smallest, pack.largest, *costs, m + n)
-    bound = int(np.max(scores)) * n
-    return None if pack.a * bound + pack.b * n <= most else (first, second)
+    everything = scheme(np.asarray(scores, np.int64), -1, gap_open, gap_extend)
+    _, surely, *_ = choose(kind, Form(64, False), everything, m, n, max(everything.match, 0) * n)
+    return None if surely else (first, second)
 
 
 def store(values: np.ndarray, dtype: str) -> np.ndarray:
