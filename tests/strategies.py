@@ -1,9 +1,21 @@
 """Hypothesis strategies: sequences that are related, repetitive, ambiguous or empty, and costs."""
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests import naive
+
+
+def steady(examples):
+    """Settings for a machine that is busy: the same examples every time, no deadline."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+
 
 LETTERS = {"dna": naive.NUCLEOTIDES, "rna": "AUGC", "protein": naive.AMINO_ACIDS}
 
