@@ -38,7 +38,7 @@ from pipelines.swg_blocks import (
     warm_up,
 )
 from pipelines.swg_plan import Job
-from pipelines.swg_results import finish, report, summarise
+from pipelines.swg_results import make_files, report, summarise
 
 __all__ = ["Config", "prepare", "report", "run"]
 
@@ -139,7 +139,7 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
     with performance_page(engine) as pages:
         for block, record in engine.map(compute_block, tasks, records, work, key=block_key):
             done[block] = record
-    ended = clock()
+        ended = clock()
     summary = summarise(job, engine, done, earlier, seen) | {
         "phases": {
             "input": job.seconds,
@@ -149,7 +149,11 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
         },
         "gcups": sum(job.block_cells(*block) for block in blocks) / (ended - begun) / 1e9,
     }
-    return finish(job, results, summary, dict(sorted(done.items())), seen, pages)
+    done = dict(sorted(done.items()))
+    files = make_files(job, results, summary, list(done.values()), seen, pages)
+    summary["phases"]["report"] = clock() - ended
+    summary["seconds"] = sum(summary["phases"].values())
+    return results.finish(summary, files, keep_work=job.options.keep_work)
 
 
 def check_memory(job: Job, engine: Engine) -> None:

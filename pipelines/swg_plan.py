@@ -28,7 +28,7 @@ MOST_BLOCK_CELLS = 1e11  # about 10 s of one core: what a kill may cost
 FEW_BLOCK_CELLS = 2e10  # blocks are not made smaller than this for the sake of balance
 SCALAR_FACTOR = 50  # the scalar kernel is so many times slower than the vector kernel
 KERNEL_ROWS = 128  # from here on the vector kernel is about as fast as it gets
-SMALLEST_ROWS = 32
+LANES = 32  # records that the vector kernel mostly aligns at a time
 WORKER_BASE_BYTES = 300 << 20  # Python, Numba, Dask and the compiled kernels
 
 
@@ -231,11 +231,13 @@ def block_size_of(lengths: np.ndarray, distance: str, asked: int | str = "auto")
         return int(asked)
     slower = SCALAR_FACTOR if swg.kind_of(distance) == "all" else 1
     mean = max(float(lengths.mean()), 1.0)
-    liked = int(math.sqrt(FEW_BLOCK_CELLS / slower) / mean) // 16 * 16
-    smallest = min(max(liked, SMALLEST_ROWS), KERNEL_ROWS)
+    liked = int(math.sqrt(FEW_BLOCK_CELLS / slower) / mean) // LANES * LANES
+    smallest = min(max(liked, LANES), KERNEL_ROWS)
     size = choose_block_size(len(lengths), 4, smallest=smallest)
+    if size < len(lengths):
+        size = size // LANES * LANES
     while size > smallest and heaviest_block(lengths, size) > MOST_BLOCK_CELLS / slower:
-        size = max(size - 32, smallest)
+        size = max(size - LANES, smallest)
     return size
 
 

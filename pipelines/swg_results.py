@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from typing import Any
 
 from pipelines.app import merged_values
@@ -88,19 +87,19 @@ def result_warnings(total: dict[str, int]) -> list[str]:
     return found
 
 
-def finish(
-    job: Job, results: ResultFolder, run: dict[str, Any], done: dict, seen: Happenings,
+def make_files(
+    job: Job, results: ResultFolder, run: dict[str, Any], done: list[dict], seen: Happenings,
     pages: list[bytes],
-) -> dict[str, Any]:  # fmt: skip
-    """Write the tables and the report, and complete the folder."""
-    records, began = job.records, time.perf_counter()
+) -> dict[str, bytes]:  # fmt: skip
+    """Tables, log and report: name -> bytes. Adds what the labels tell to run."""
+    records = job.records
     matrix = open_distances(results.array_url, ids=records.ids)
     files = {"ids.tsv": ids_table(records.ids, records.lengths, records.descriptions)}
     if job.labels is not None:
         files["labels.tsv"] = labels_table(records.ids, job.labels)
         found = label_agreement(matrix, job.labels, similarity=job.config.distance == "score")
-        run = run | ({"labels": found} if found else {})
-    blocks = [timing(record, seen) for record in done.values()]
+        run |= {"labels": found} if found else {}
+    blocks = [timing(record, seen) for record in done]
     log = [{"event": "Block", **block} for block in blocks] + seen.log
     files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in log).encode()
     if pages:
@@ -112,9 +111,7 @@ def finish(
     )  # fmt: skip
     for name in {"labels.tsv", "performance.html"} - set(files) if results.resumed else ():
         results.folder.delete(name)  # of a run that was killed while it finished
-    run["phases"]["report"] = time.perf_counter() - began
-    run["seconds"] = sum(run["phases"].values())
-    return results.finish(run, files, keep_work=job.options.keep_work)
+    return files
 
 
 def timing(record: dict[str, Any], seen: Happenings) -> dict[str, Any]:
