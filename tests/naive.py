@@ -35,8 +35,9 @@ def best_alignment(a, b, scores, chosen, gap_open, gap_extend):
     """The first of all local alignments of codes a and b, by (score, most identical columns, fewest
     other columns, fewest gap columns, most chosen columns); the empty alignment is one of them.
 
-    Returns (score, identical, -others, -gaps, chosen). Gotoh's three full matrices of such tuples:
-    a tuple adds up along an alignment, and a larger one stays larger when both grow by the same.
+    Returns (score, identical, -others, -gaps, chosen). Gotoh's recurrence on such tuples, row by
+    row: a tuple adds up along an alignment, and a larger one stays larger when both grow by the
+    same.
     """
 
     def plus(x, y):
@@ -48,24 +49,21 @@ def best_alignment(a, b, scores, chosen, gap_open, gap_extend):
     empty = (0, 0, 0, 0, 0)
     never = (-(1 << 60), 0, 0, 0, 0)
     opening, extending = (-gap_open, 0, -1, -1, 0), (-gap_extend, 0, -1, -1, 0)
-    width = len(b) + 1
-    cells = [empty] * ((len(a) + 1) * width)
-    from_left, from_above = [never] * len(cells), [never] * len(cells)
     best = empty
-    for i in range(1, len(a) + 1):
-        for j in range(1, width):
-            here = i * width + j
-            left, above, diagonal = here - 1, here - width, here - width - 1
-            x, y = a[i - 1], b[j - 1]
+    row = [empty] * (len(b) + 1)  # best alignment that ends in each cell
+    down = [never] * (len(b) + 1)  # best one that ends in a gap in b
+    for x in a:
+        above, row = row, [empty]
+        across = never  # best one that ends in a gap in a
+        for j, y in enumerate(b):
             same = 1 if x == y else 0
             column = (int(scores[x, y]), same, same - 1, 0, int(chosen[x, y]))
-            from_left[here] = larger(plus(cells[left], opening), plus(from_left[left], extending))
-            from_above[here] = larger(
-                plus(cells[above], opening), plus(from_above[above], extending)
-            )
-            gapped = larger(from_left[here], from_above[here])
-            cells[here] = larger(larger(empty, plus(cells[diagonal], column)), gapped)
-            best = larger(best, cells[here])
+            across = larger(plus(row[j], opening), plus(across, extending))
+            down[j + 1] = larger(plus(above[j + 1], opening), plus(down[j + 1], extending))
+            cell = larger(empty, plus(above[j], column))
+            cell = larger(cell, larger(across, down[j + 1]))
+            row.append(cell)
+            best = larger(best, cell)
     return best
 
 
