@@ -67,6 +67,7 @@ def block_of(
     """
     strands = [np.zeros(0, np.uint8)]
     if strand == "both":
+        sequences.check_strands(pairs.scores)
         strands.append(sequences.complements())
     fill = _scalar_block if distance in _SCALAR else _vector_block
     values, noted = fill(pairs, rows, columns, diagonal, distance, strands, selves, n_threads)

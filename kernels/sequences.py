@@ -109,6 +109,18 @@ def complements() -> np.ndarray:
     return np.array([NUCLEOTIDES.index(letter) for letter in _COMPLEMENT], np.uint8)
 
 
+def check_strands(scores: np.ndarray) -> None:
+    """ValueError where a column and its complement score differently.
+
+    Then the better of both strands would depend on which of two sequences is turned.
+    """
+    turned = complements()
+    if not np.array_equal(scores, np.asarray(scores)[np.ix_(turned, turned)]):
+        raise ValueError(
+            "strand 'both' needs a matrix that scores complements alike (A with C as T with G)"
+        )
+
+
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
     """The other strand, 5' to 3', of nucleotide codes."""
     return complements()[codes[::-1]]

@@ -82,7 +82,7 @@ def distance_matrix(
     """
     codes, offsets, alphabet = sequences.pack(sequences_, alphabet)
     scores, gap_open, gap_extend = sequences.scoring(alphabet, matrix, gap_open, gap_extend)
-    check_options(distance, strand, alphabet, dtype)
+    check_options(distance, strand, alphabet, dtype, scores)
     unfit = unfit_pair(np.diff(offsets), scores, gap_open, gap_extend, distance)
     if unfit is not None:
         raise ValueError(
@@ -175,8 +175,10 @@ def working_bytes(lengths: np.ndarray, distance: str, rows: int, columns: int) -
     return rows * columns * 40 + 2 * PROFILE_BYTES + longest * 4 * vector + 2 * letters + (8 << 20)
 
 
-def check_options(distance: str, strand: str, alphabet: str, dtype: str) -> None:
-    """ValueError for names that do not exist or do not go together."""
+def check_options(
+    distance: str, strand: str, alphabet: str, dtype: str, scores: np.ndarray | None = None
+) -> None:
+    """ValueError for names, and scores, that do not exist or do not go together."""
     for label, value, known in (
         ("distance", distance, tuple(DISTANCES)),
         ("strand", strand, STRANDS),
@@ -188,6 +190,8 @@ def check_options(distance: str, strand: str, alphabet: str, dtype: str) -> None
         raise ValueError(f"distance {distance} is for nucleotides, not for proteins")
     if alphabet == "protein" and strand == "both":
         raise ValueError("strand 'both' is for nucleotides; proteins have one")
+    if strand == "both" and scores is not None:
+        sequences.check_strands(scores)
     if dtype == "int16" and distance not in BOUNDED:
         raise ValueError(f"dtype int16 holds distances from 0 to 1; {distance} goes beyond")
     if dtype == "float16" and distance == "score":
