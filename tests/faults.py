@@ -1,0 +1,69 @@
+"""Faults by table: which block, in how many attempts, what happens."""
+
+import errno
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to block (i, j) in its first `times` attempts."""
+
+    block: tuple[int, int]
+    what: str
+    times: int = 1
+
+
+class Poison(Exception):
+    pass
+
+
+def raise_poison():
+    raise Poison("a block that cannot be computed")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill_disk():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out")
+
+
+ACTIONS = {
+    "poison": raise_poison,
+    "die": die,
+    "full": fill_disk,
+    "slow": lambda: time.sleep(0.3),
+}
+
+
+class Faulty:
+    """compute_block with a table of faults; attempts are counted in files of a folder, so that
+    every process sees them."""
+
+    def __init__(self, function, table, folder):
+        self.function, self.folder = function, Path(folder)
+        self.table = {fault.block: fault for fault in table}
+
+    def __call__(self, block, *args):
+        fault = self.table.get(tuple(block))
+        if fault is not None and self.attempt(block) <= fault.times:
+            ACTIONS[fault.what]()
+        return self.function(block, *args)
+
+    def attempt(self, block):
+        path = self.folder / f"attempts-{block[0]}-{block[1]}"
+        with path.open("a") as file:
+            file.write("x")
+        return path.stat().st_size
+
+
+def install(table, folder):
+    """Make this process, a worker, meet the faults. The driver sends compute_block by its name."""
+    from pipelines import swg_blocks
+
+    swg_blocks.compute_block = Faulty(swg_blocks.compute_block, table, folder)
