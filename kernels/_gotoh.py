@@ -40,12 +40,13 @@ PROFILE_BYTES = 24 << 20  # of scores kept for a batch; longer targets are cut i
 class Form(NamedTuple):
     """A kind of lane: `bits` wide, with the skew taken back (`rebased`) or not.
 
-    `narrow` lanes hold keys that may have several readings (see _keys.py).
+    `narrow` lanes hold keys that may have several readings (see _keys.py): 1 with weights that the
+    bound of the scores allows, 2 with larger ones, for scores to AIM of the bound.
     """
 
     bits: int
     rebased: bool
-    narrow: bool = False
+    narrow: int = 0
 
     @property
     def dtype(self) -> np.dtype:
@@ -216,7 +217,7 @@ _kernels: dict[Form, object] = {}
 
 def kernel(form: Form):
     """The compiled function of a form (compiled, or loaded from the cache, when first called)."""
-    form = form._replace(narrow=False)
+    form = form._replace(narrow=0)
     if form not in _kernels:
         _kernels[form] = _kernel(form.bits, form.rebased)
     return _kernels[form]

@@ -103,12 +103,13 @@ def choose(
         if form.narrow:
             if scoring.other > 0 or scoring.match <= 0:
                 return None
+            bound = bound if form.narrow == 1 else int(AIM * bound)
             reach = 32 * scoring.gap_extend + scoring.gap_open + 2 * scoring.largest
             start, step = (unit << form.bits) // (bound + reach) + unit, -1
             start = min(start, shorter)
         while (scoring.match * start + 1) % unit:
             start += step
-        while start >= LEAST_WEIGHT or not form.narrow:
+        while start >= shorter // LEAST_WEIGHT or not form.narrow:
             found = _fit(form, scoring, start, 1, shorter, bound, rows + columns, unit=unit)
             if not form.narrow or found[1]:
                 return found
@@ -130,8 +131,9 @@ def choose(
     return None
 
 
-LEAST_WEIGHT = 8  # of a score in narrow keys: below it hardly a pair has a single reading
-LEAST_SHARE = 4  # and of an identical column, of what rules out every other reading
+AIM = 0.6  # of the bound: where sequences differ enough to need larger weights, they score less
+LEAST_WEIGHT = 24  # narrow weights of a score below 1/24 of the letters hardly leave one reading
+LEAST_SHARE = 4  # weights of an identical column below 1/4 of what rules out other readings: same
 WORTH_TRYING = 4  # a form is tried where it holds this many times the largest key of a column
 
 
@@ -143,11 +145,13 @@ def _fit(
     gap_extend = (a * scoring.gap_extend - other) // unit
     smallest = min((scoring.smallest * a + other) // unit, -gap_extend)
     largest = -(-(scoring.largest * a + b) // unit)
-    pack = Packing(a, b, other, opened, unit, form.narrow, gap_open, gap_extend, smallest, largest)
+    narrow = form.narrow > 0
+    pack = Packing(a, b, other, opened, unit, narrow, gap_open, gap_extend, smallest, largest)
     zero, most = key_range(form, smallest, largest, gap_open, gap_extend, span)
     surely = a * bound + b * shorter + opened * b <= most * unit
     # a matrix without positive scores must not make a lane look wide that cannot hold its zero
-    trying = form.rebased and not form.narrow and most >= WORTH_TRYING * max(largest, 1)
+    trying = form.rebased and not form.narrow
+    trying = trying and most >= max(WORTH_TRYING * max(largest, 1), 3 * gap_open)
     return pack, surely, surely or trying, zero, most
 
 
@@ -161,10 +165,11 @@ def key_table(pack: Packing, scores: np.ndarray) -> np.ndarray:
 
 
 @njit
-def read_key(key, pack, shorter, match, gap_open, gap_extend):
+def read_key(key, pack, shorter, letters, match, gap_open, gap_extend):
     """(score, identical, others, whether that is the only reading) of a key.
 
-    shorter   letters of the shorter sequence
+    key                above 0
+    shorter, letters   of the shorter sequence, of both
     """
     a, b, other, opened, unit, narrow = pack[0], pack[1], pack[2], pack[3], pack[4], pack[5]
     key *= unit
@@ -182,41 +187,49 @@ def read_key(key, pack, shorter, match, gap_open, gap_extend):
         # each gap opened costs gap_open, and only identical columns earn: other readings have more
         alone = gap_open * (gaps + b) > match * (identical - 1) - score
         alone &= gap_open * (b * (identical + 1) + gaps) > match * shorter
-        return score, identical, others, alone or key == 0
+        return score, identical, others, alone
     if not narrow:
         return score, rest, 0, True
-    # as many identical columns as there can be; the next reading, a better score with fewer of
-    # them, must have too few for that score
+    # As many identical columns as there can be: each takes two letters, and what the score lacks
+    # to them was lost at gap_open a letter at most. The next reading, a better score with fewer of
+    # them, must have too few for that score.
     identical = rest + (shorter - rest) // a * a
     score = (key - identical) // a
-    alone = 0 <= identical <= shorter and score >= 0 and match * (identical - a) < score + 1
-    return score, identical, 0, alone or key == 0
+    while 2 * identical * gap_open + match * identical - score > letters * gap_open:
+        identical -= a
+        score += 1
+    alone = identical >= 0 and score >= 0 and match * (identical - a) < score + 1
+    return score, identical, 0, alone
 
 
 @njit
 def record(
-    keys, queries, targets, query_lengths, target_lengths, turned, triangle, most, pack,
-    match, gap_open, gap_extend, score, identical, others, overflowed,
+    keys, queries, targets, query_lengths, target_lengths, turned, triangle, wanted, most, pack,
+    match, gap_open, gap_extend, score, identical, others, failed,
 ):  # fmt: skip
-    """Unpack keys (queries, L) into the counts of a block. Returns how many pairs overflowed.
+    """Unpack keys (queries, L) into the counts of a block. Returns (pairs unpacked, pairs failed).
 
-    A key above `most`, or with more than one reading, is not to be trusted; its pair is listed in
-    overflowed (pairs, 2) instead.
+    wanted (rows, columns)   the pairs to unpack; empty: all
+    failed (pairs, 3)        filled with (row, column, whether it has more than one reading) of
+                             pairs whose key is above `most`, or has more than one reading
     """
-    n = 0
+    seen = n = 0
     for k in range(queries.size):
         for lane in range(targets.size):
             q, t = (targets[lane], queries[k]) if turned else (queries[k], targets[lane])
-            if triangle and q <= t:
+            if (triangle and q <= t) or (wanted.size and not wanted[q, t]):
                 continue
+            seen += 1
             key = keys[k, lane]
-            shorter = min(query_lengths[k], target_lengths[lane])
-            if key == 0:
-                s, m, rest, sure = 0, 0, 0, True
-            else:
-                s, m, rest, sure = read_key(key, pack, shorter, match, gap_open, gap_extend)
-            if key > most or not sure:
-                overflowed[n, 0], overflowed[n, 1] = q, t
+            s, m, rest, alone = 0, 0, 0, True
+            if 0 < key <= most:
+                shorter = min(query_lengths[k], target_lengths[lane])
+                letters = query_lengths[k] + target_lengths[lane]
+                s, m, rest, alone = read_key(
+                    key, pack, shorter, letters, match, gap_open, gap_extend
+                )
+            if key > most or not alone:
+                failed[n, 0], failed[n, 1], failed[n, 2] = q, t, not alone
                 n += 1
                 continue
             if score.size:
@@ -225,4 +238,4 @@ def record(
                 identical[q, t] = m
             if others.size:
                 others[q, t] = rest
-    return n
+    return seen, n

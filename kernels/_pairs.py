@@ -19,16 +19,18 @@ from kernels._keys import Packing, Scheme, choose, key_table, record, scheme
 LADDERS = {
     "score": (Form(8, True), Form(16, False), Form(16, True), Form(32, False), Form(64, False)),
     "identical": (
-        Form(16, False), Form(16, True), Form(16, True, narrow=True),
+        Form(16, False), Form(16, True), Form(16, True, narrow=2),
+        Form(16, True, narrow=1),
         Form(32, False), Form(32, True), Form(64, False),
     ),
     "columns": (
-        Form(32, False), Form(32, False, narrow=True), Form(32, True, narrow=True),
+        Form(32, False), Form(32, False, narrow=1), Form(32, True, narrow=1),
         Form(32, True), Form(64, False),
     ),
 }  # fmt: skip
-HOPELESS = 0.3  # share of overflowing pairs beyond which a narrow form costs more than it saves
-PROBE = 12  # queries that tell the share
+HOPELESS = 0.4  # share of overflowing pairs beyond which a narrow form costs more than it saves
+PROBE = 12  # queries of a batch that tell the share
+PATIENCE = 3  # batches in a row for which a form was hopeless, after which it is not tried again
 MOST_QUERIES = 512  # of a job, so that threads end together
 STRETCH = 2  # a batch holds targets up to this many times its shortest
 WASTE = 2  # lanes x columns beyond this many times the letters: align the other way round
@@ -113,8 +115,9 @@ class Counts:
         self.identical = np.zeros(none if kind == "score" else shape, np.int32)
         self.others = np.zeros(shape if kind == "columns" else none, np.int32)
         self.repeated = 0  # pairs aligned again in wider lanes
-        self._hopeless: set[Form] = set()
-        self._overflowed: list[tuple[np.ndarray, int]] = []
+        self._wanted = np.zeros(none, bool)  # of a repetition
+        self._hopeless: dict[Form, int] = {}  # batches in a row
+        self._failed: list[tuple[np.ndarray, int]] = []
         self._lock = threading.Lock()
 
     def fill(self, n_threads: int = 1) -> None:
@@ -158,20 +161,19 @@ class Counts:
                     yield Job(piece, targets, 0)
 
     def _next_jobs(self) -> Iterator[Job]:
-        """What overflowed, with targets of the same queries in the same batch."""
-        waiting, self._overflowed = self._overflowed, []
+        """What failed in some form, to be aligned in the next one that can hold it."""
+        waiting, self._failed = self._failed, []
+        self._wanted = np.zeros((self.rows.size, self.columns.size), bool)
         for step in sorted({step for _, step in waiting}):
             pairs = np.concatenate([pair for pair, of in waiting if of == step])
             self.repeated += len(pairs)
-            targets, place = np.unique(pairs[:, 1], return_inverse=True)
-            first = np.full(targets.size, pairs[:, 0].max())
-            np.minimum.at(first, place, pairs[:, 0])
-            rank = np.empty(targets.size, np.int64)
-            rank[np.argsort(first, kind="stable")] = np.arange(targets.size)
-            batch = rank[place] // LADDERS[self.kind][step].lanes
-            ordered = pairs[np.argsort(batch, kind="stable")]
-            for mine in np.split(ordered, np.cumsum(np.bincount(batch))[:-1]):
-                yield Job(np.unique(mine[:, 0]), np.unique(mine[:, 1]), step)
+            self._wanted[pairs[:, 0], pairs[:, 1]] = True
+            asks = np.zeros(self._wanted.shape, np.float32)
+            asks[pairs[:, 0], pairs[:, 1]] = 1
+            for targets in alike_columns(
+                asks, LADDERS[self.kind][step].lanes, symmetric=self.triangle
+            ):
+                yield Job(np.flatnonzero(asks[:, targets].any(axis=1)), targets, step)
 
     def _run(self, job: Job) -> None:
         """Align a job batch by batch, each in the narrowest lanes that may hold its keys."""
@@ -191,11 +193,12 @@ class Counts:
                 probe = np.arange(batch.queries.size) % (batch.queries.size // PROBE) == 0
                 first = batch._replace(queries=batch.queries[probe])
                 rest = batch._replace(queries=batch.queries[~probe])
-                overflowed = self._align(first, *limits)
-                if overflowed > HOPELESS * first.queries.size * first.targets.size:
-                    self._hopeless.add(form)
+                seen, failed = self._align(first, *limits)
+                if failed > HOPELESS * seen:
+                    self._hopeless[form] = self._hopeless.get(form, 0) + 1
                     self._run(rest._replace(step=batch.step + 1))
                 else:
+                    self._hopeless[form] = 0
                     self._align(rest, *limits)
 
     def _sides(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
@@ -222,11 +225,12 @@ class Counts:
             if not queries.size:
                 return batch, form, True, ()
             found, scoring = self._limits(queries_of[queries], targets_of[targets], form)
-            if found is None or (form in self._hopeless and not (found[1] and not form.narrow)):
+            if found is None:
                 continue
             pack, surely, possible, zero, most = found
-            if possible:
-                return batch, form, surely and not form.narrow, (pack, zero, most, scoring)
+            surely = surely and not form.narrow
+            if surely or (possible and self._hopeless.get(form, 0) < PATIENCE):
+                return batch, form, surely, (pack, zero, most, scoring)
         raise ValueError("the keys of a pair do not fit 64 bits; see unfit_pair")
 
     def _limits(self, q: np.ndarray, t: np.ndarray, form: Form):
@@ -244,8 +248,8 @@ class Counts:
             return letters
         return sum(1 << int(c) for code, c in enumerate(self.complement) if letters >> code & 1)
 
-    def _align(self, job: Job, pack: Packing, zero: int, most: int, scoring: Scheme) -> int:
-        """Align queries with one batch of targets. Returns how many pairs overflowed."""
+    def _align(self, job: Job, pack: Packing, zero: int, most: int, scoring: Scheme):
+        """Align queries with one batch of targets. Returns (pairs unpacked, pairs failed)."""
         pairs, form = self.pairs, LADDERS[self.kind][job.step]
         queries_of, targets_of = self._sides(job)
         q, t = queries_of[job.queries], targets_of[job.targets]
@@ -261,22 +265,52 @@ class Counts:
             tile_columns(form, columns, int(used.sum())), zero, pack.gap_open, pack.gap_extend,
             keys,
         )  # fmt: skip
-        overflowed = np.empty((q.size * t.size, 2), np.int64)
-        n = record(
+        failed = np.empty((q.size * t.size, 3), np.int64)
+        seen, n = record(
             keys, job.queries, job.targets, pairs.lengths[q], pairs.lengths[t], job.turned,
-            self.triangle, most, tuple(pack), scoring.match, pairs.gap_open, pairs.gap_extend,
-            self.score, self.identical, self.others, overflowed,
+            self.triangle, self._wanted, most, tuple(pack), scoring.match, pairs.gap_open,
+            pairs.gap_extend, self.score, self.identical, self.others, failed,
         )  # fmt: skip
-        if n:
-            with self._lock:
-                self._overflowed.append((overflowed[:n].copy(), job.step + 1))
-        return n
+        self._pass_on(failed[:n], job.step)
+        return seen, n
+
+    def _pass_on(self, failed: np.ndarray, step: int) -> None:
+        """Overflows go to the next form; several readings to the next whose keys have one."""
+        ladder = LADDERS[self.kind]
+        single = step + 1
+        while single < len(ladder) - 1 and ladder[single].narrow:
+            single += 1
+        for unclear, to in ((False, step + 1), (True, single)):
+            pairs = failed[failed[:, 2] == unclear, :2]
+            if pairs.size:
+                with self._lock:
+                    self._failed.append((pairs.copy(), to))
 
     def _used(self, sequences) -> np.ndarray:
         """Which codes occur in any of the sequences; the padding does."""
         letters = int(np.bitwise_or.reduce(self.pairs.letters[sequences]))
         codes = range(self.pairs.scores.shape[0])
         return np.array([*(letters >> code & 1 for code in codes), 1], np.int64)
+
+
+def alike_columns(asks: np.ndarray, lanes: int, *, symmetric: bool) -> Iterator[np.ndarray]:
+    """Cut the columns that are asked for into batches, those of the same rows together.
+
+    asks (rows, columns) float32   1 where a pair is asked for
+    symmetric                      rows and columns are the same sequences, [q, t] means [t, q] too
+    A batch: the first column that is left, and of those like it the nearest.
+    """
+    pattern = (asks + asks.T if symmetric else asks).T
+    left = np.flatnonzero(asks.any(axis=0))
+    weight = pattern.sum(axis=1)
+    while left.size:
+        shared = pattern[left] @ pattern[left[0]]
+        like = shared / (weight[left] + weight[left[0]] - shared)
+        like[0] = 0
+        order = np.argsort(like < like.max() / 2, kind="stable")
+        chosen = np.concatenate([[0], order[order > 0]])[:lanes]
+        yield np.sort(left[chosen])
+        left = np.delete(left, chosen)
 
 
 @njit
