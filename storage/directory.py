@@ -161,14 +161,14 @@ def replace_file(path: str) -> Iterator[BinaryIO]:
     On any error nothing is left, neither under the name nor under the temporary one.
     Raises NoSpace on a full disk, StorageError for other errors of the file system.
     """
-    temporary = temporary_name(path)
+    temporary, folder = temporary_name(path), os.path.dirname(path) or "."
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         with open(temporary, "xb") as file:
             yield file
             write_and_sync(file, b"")
         os.replace(temporary, path)
-        sync_directory(os.path.dirname(path))
+        sync_directory(folder)
     except OSError as error:
         raise_for(error, path)
     finally:

@@ -117,7 +117,8 @@ class LocalWorkers:
         return str(self._cluster.dashboard_link) if self._has_dashboard else None
 
     def _start(self, dashboard_address: str | None, log_level: int) -> None:
-        self._undo.enter_context(dask.config.set(CONFIG))
+        private = {**CONFIG, "temporary-directory": str(self.scratch)}
+        self._undo.enter_context(dask.config.set(private))
         self._undo.enter_context(logs_at(log_level))
         self._undo.enter_context(_semaphores_named(scratch.owner_name()))
         resource_tracker.ensure_running()  # else its first start unblocks SIGINT in our loop thread

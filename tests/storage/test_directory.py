@@ -112,3 +112,10 @@ def test_put__on_a_full_disk_leaves_what_was_whole(small_disk):
     folder.delete("a")
     folder.put("b", b"2" * 200_000)
     assert folder.size("b") == 200_000
+
+
+def test_replace_file__takes_a_name_in_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with replace_file("out.npy") as file:
+        file.write(b"x")
+    assert (tmp_path / "out.npy").read_bytes() == b"x"
