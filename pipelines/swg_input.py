@@ -103,7 +103,9 @@ def check_together(config: Config, records: Records, scoring: Scoring) -> None:
     from kernels import swg
 
     try:
-        swg.check_options(config.distance, config.strand, records.alphabet, config.dtype)
+        swg.check_options(
+            config.distance, config.strand, records.alphabet, config.dtype, scoring[0]
+        )
     except ValueError as error:
         raise UsageProblem(f"{error}.") from error
     unfit = swg.unfit_pair(records.lengths, *scoring, config.distance)

@@ -77,6 +77,14 @@ def test_matrix_file__is_an_input_and_a_known_name_is_none(fasta, tmp_path, monk
     assert len(prepare(fasta, "out", matrix="EDNAFULL").inputs) == 1
 
 
+def test_strand_both__is_refused_where_the_scores_know_the_strands_apart(fasta, tmp_path):
+    text = "   A  C  G  T\nA  9 -4 -4 -4\nC -4  5 -4 -4\nG -4 -4  5 -4\nT -4 -4 -4  5\n"
+    (tmp_path / "own.mat").write_text(text)
+    prepare(fasta, "out", matrix=str(tmp_path / "own.mat"))
+    with pytest.raises(UsageProblem, match="strand"):
+        prepare(fasta, "out", matrix=str(tmp_path / "own.mat"), strand="both")
+
+
 def test_match_and_mismatch__stand_in_for_a_matrix(fasta):
     job = prepare(fasta, "out", match=2, mismatch=-3)
     assert (job.scoring[0][0, 0], job.scoring[0][0, 1]) == (2, -3)
