@@ -19,15 +19,20 @@ def compiled_once(what: str) -> Iterator[None]:
     cache does not expect two writers of one function. Where files cannot be locked or the cache
     cannot be written, everybody enters.
     """
-    folder = _jit.cache_dir()
-    mark = folder / f".warm-{what}"
-    if mark.exists():
+    try:
+        folder = _jit.cache_dir()
+    except RuntimeError:  # no home folder, so no cache
         yield
         return
-    with _locked(folder / f".lock-{what}"):
+    mark = folder / f".warm-{what}"
+    with contextlib.ExitStack() as alone:
+        if not mark.exists():
+            alone.enter_context(_locked(folder / f".lock-{what}"))
+            if mark.exists():  # somebody came through while we waited
+                alone.close()
         yield
-    with contextlib.suppress(OSError):
-        mark.touch()
+        with contextlib.suppress(OSError):
+            mark.touch()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -31,24 +32,25 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_first__goes_alone_and_the_others_follow(cache):
-    inside, most, order = [0], [0], []
+def test_first__goes_alone_and_the_others_follow_together(cache):
+    together, arrived = threading.Barrier(3), []
 
     def work(k):
         with compiled_once("x"):
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-            order.append(k)
-            inside[0] -= 1
+            arrived.append(k)
+            if len(arrived) > 1:
+                together.wait(timeout=20)
 
-    threads = [threading.Thread(target=work, args=[k]) for k in range(8)]
+    with compiled_once("x"):
+        threads = [threading.Thread(target=work, args=[k]) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1)
+        assert arrived == []
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(order) == list(range(8))
-    assert most == [1]
-    assert (cache / ".warm-x").exists()
+        thread.join(timeout=30)
+    assert sorted(arrived) == [0, 1, 2, 3]
+    assert not together.broken
 
 
 def test_failure__lets_the_next_one_compile(cache):
@@ -58,6 +60,15 @@ def test_failure__lets_the_next_one_compile(cache):
     with compiled_once("x"):
         pass
     assert (cache / ".warm-x").exists()
+
+
+def test_no_home_folder__keeps_nobody_out(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(_jit, "cache_dir", homeless)
+    with compiled_once("x"):
+        pass
 
 
 def test_cache_that_is_not_there__keeps_nobody_out(cache, monkeypatch):
