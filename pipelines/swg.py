@@ -29,6 +29,7 @@ from pipelines.engine import (
 from pipelines.happenings import Happenings
 from pipelines.results import ResultFolder, keep_input
 from pipelines.swg_blocks import (
+    Done,
     Sequences,
     Work,
     block_key,
@@ -130,17 +131,18 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
     check_memory(job, engine)
     results.update_status({"blocks": {"total": len(job.blocks)}})
     records, work = start_work(job, engine, results)
-    done = results.done_records()
+    done = {block: Done.of(record) for block, record in results.done_records().items()}
     blocks = [block for block in job.blocks if block not in done]
     earlier = len(done)
     seen.note("Started", blocks=len(blocks), done_before=earlier)
     tasks = heavy_first(blocks, [job.block_cells(*block) for block in blocks])
     begun = clock()
     with performance_page(engine) as pages:
-        for block, record in engine.map(compute_block, tasks, records, work, key=block_key):
-            done[block] = record
+        for block, found in engine.map(compute_block, tasks, records, work, key=block_key):
+            done[block] = found
         ended = clock()
-    summary = summarise(job, engine, done, earlier, seen) | {
+    in_order = [done[block] for block in sorted(done)]
+    summary = summarise(job, engine, in_order, earlier, seen) | {
         "phases": {
             "input": job.seconds,
             "start": entered - job.ready,
@@ -149,8 +151,7 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
         },
         "gcups": sum(job.block_cells(*block) for block in blocks) / (ended - begun) / 1e9,
     }
-    done = dict(sorted(done.items()))
-    files = make_files(job, results, summary, list(done.values()), seen, pages)
+    files = make_files(job, results, summary, in_order, seen, pages)
     summary["phases"]["report"] = clock() - ended
     summary["seconds"] = sum(summary["phases"].values())
     return results.finish(summary, files, keep_work=job.options.keep_work)
@@ -184,7 +185,7 @@ def start_work(job: Job, engine: Engine, results: ResultFolder) -> tuple[Broadca
     records = engine.broadcast(Sequences(job.records.codes, job.records.offsets, *job.scoring))
     work = Work(
         config.distance, config.strand, self_scores_of(job, engine, records), job.layout, folder,
-        results.array_prefix,
+        results.array_prefix, job.threads_of_block(engine.name),
     )  # fmt: skip
     return records, engine.broadcast(work)
 

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import socket
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,32 @@ class Work:
     layout: MatrixLayout
     folder: Folder
     array_prefix: str
+    n_threads: int  # that share one block
+
+
+class Done(NamedTuple):
+    """What the driver keeps of a finished block; the rest of its record lies in the output."""
+
+    i: int
+    j: int
+    worker: str
+    started: float
+    stopped: float
+    cells: int
+    pairs: int
+    zero: int
+    one: int
+    missing: int
+    clipped: int
+    short: int
+    realigned: int
+    nbytes: int  # of its chunks
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Done:
+        """From the record of a block."""
+        nbytes = sum(chunk["nbytes"] for chunk in record["chunks"])
+        return cls(*(record[name] for name in cls._fields[:-1]), nbytes)
 
 
 def warm_up(distance: str, alphabet: str, strand: str) -> str:
@@ -67,8 +93,8 @@ def slice_key(part: tuple[int, int]) -> str:
     return f"swg-self-{part[0]}"
 
 
-def compute_block(block: tuple[int, int], records: Broadcast, work: Broadcast) -> dict[str, Any]:
-    """Align block (i, j), store it and its mirror, and commit it. Returns its record."""
+def compute_block(block: tuple[int, int], records: Broadcast, work: Broadcast) -> Done:
+    """Align block (i, j), store it and its mirror, and commit it."""
     from kernels import swg
 
     given: Sequences = records.value
@@ -80,7 +106,7 @@ def compute_block(block: tuple[int, int], records: Broadcast, work: Broadcast) -
     done = swg.distance_block(
         given.codes, given.offsets, rows, columns, scores=given.scores, gap_open=given.gap_open,
         gap_extend=given.gap_extend, distance=what.distance, strand=what.strand,
-        self_scores=what.self_scores,
+        self_scores=what.self_scores, n_threads=what.n_threads,
     )  # fmt: skip
     pairs = done.values if i != j else done.values[np.triu_indices(len(done.values), 1)]
     chunks = what.layout.write_block(what.folder, what.array_prefix, i, j, done.values)
@@ -93,7 +119,7 @@ def compute_block(block: tuple[int, int], records: Broadcast, work: Broadcast) -
         "chunks": [dataclasses.asdict(chunk) for chunk in chunks],
     }  # fmt: skip
     write_record(what.folder, i, j, record)
-    return record
+    return Done.of(record)
 
 
 def score_slice(part: tuple[int, int], records: Broadcast) -> np.ndarray:

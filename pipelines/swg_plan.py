@@ -87,21 +87,29 @@ class Job:
 
     @property
     def slots(self) -> int | None:
-        """Blocks at a time on this machine; None where a scheduler is given."""
-        from pipelines.engine.cluster import usable_cores
-
+        """Cores of this machine that are used; None where a scheduler is given."""
         if self.options.scheduler:
             return None
+        if self.options.executor == "serial":
+            return self.threads_of_block("serial")
+        from pipelines.engine.cluster import usable_cores
+
         threads = self.options.nthreads
         workers = self.options.nworkers or max(1, usable_cores() // threads)
-        if self.options.executor == "serial":
-            return 1
         return min(workers * threads, usable_cores())
+
+    def threads_of_block(self, executor: str) -> int:
+        """Threads that share a block: in one process, which does block after block, all cores."""
+        from pipelines.engine.cluster import usable_cores
+
+        return usable_cores() if executor == "serial" else 1
 
     @functools.cached_property
     def estimated_seconds(self) -> float:
         """Of computing all blocks; for a given cluster as if it had one core."""
-        at_once = min(self.slots or 1, len(self.blocks))
+        at_once = self.slots or 1
+        if self.options.executor != "serial":
+            at_once = min(at_once, len(self.blocks))
         return self.cells / self.cells_per_second / at_once
 
     @property

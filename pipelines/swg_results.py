@@ -15,7 +15,7 @@ from pipelines.machine import host, versions
 from pipelines.neighbours import label_agreement
 from pipelines.report import swg_report
 from pipelines.results import ResultFolder, read_run
-from pipelines.swg_blocks import block_key
+from pipelines.swg_blocks import Done, block_key
 from pipelines.swg_plan import Job
 from storage.folder import open_folder
 
@@ -23,13 +23,12 @@ SHORT_SHARE = 0.1  # of pairs that align over a short stretch, beyond which the 
 
 
 def summarise(
-    job: Job, engine: Engine, done: dict, earlier: int, seen: Happenings
+    job: Job, engine: Engine, done: list[Done], earlier: int, seen: Happenings
 ) -> dict[str, Any]:
     """What run.json says of the run, but for times."""
-    counted = ("pairs", "zero", "one", "missing", "clipped", "short", "realigned", "cells")
-    total = {name: sum(record[name] for record in done.values()) for name in counted}
+    counted = Done._fields[Done._fields.index("cells") :]
+    total = {name: sum(getattr(block, name) for block in done) for name in counted}
     pairs = {name: total[name] for name in ("zero", "one", "missing", "clipped", "short")}
-    written = sum(chunk["nbytes"] for record in done.values() for chunk in record["chunks"])
     repeated = sum(n for key, n in seen.repeated.items() if key.startswith("swg-distance-"))
     warnings = [*job.warnings, *([engine.cpu_warning] if engine.cpu_warning else [])]
     return {
@@ -54,7 +53,7 @@ def summarise(
         "bytes": {
             "input": sum(each["bytes"] for each in job.inputs),
             "broadcast": job.records.codes.nbytes + job.records.offsets.nbytes,
-            "matrix": written,
+            "matrix": total["nbytes"],
         },
         "warnings": [*warnings, *result_warnings(total)],
         "plan": job.plan,
@@ -88,7 +87,7 @@ def result_warnings(total: dict[str, int]) -> list[str]:
 
 
 def make_files(
-    job: Job, results: ResultFolder, run: dict[str, Any], done: list[dict], seen: Happenings,
+    job: Job, results: ResultFolder, run: dict[str, Any], done: list[Done], seen: Happenings,
     pages: list[bytes],
 ) -> dict[str, bytes]:  # fmt: skip
     """Tables, log and report: name -> bytes. Adds what the labels tell to run."""
@@ -99,7 +98,7 @@ def make_files(
         files["labels.tsv"] = labels_table(records.ids, job.labels)
         found = label_agreement(matrix, job.labels, similarity=job.config.distance == "score")
         run |= {"labels": found} if found else {}
-    blocks = [timing(record, seen) for record in done]
+    blocks = [timing(block, seen) for block in done]
     log = [{"event": "Block", **block} for block in blocks] + seen.log
     files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in log).encode()
     if pages:
@@ -114,13 +113,18 @@ def make_files(
     return files
 
 
-def timing(record: dict[str, Any], seen: Happenings) -> dict[str, Any]:
+def timing(block: Done, seen: Happenings) -> dict[str, Any]:
     """Where and when a block was computed, for the log and the report."""
-    parts = {name: record[name] for name in ("i", "j", "worker", "started", "stopped", "cells")}
-    key = block_key((record["i"], record["j"]))
-    parts["worker"] = seen.worker_of.get(key, record["worker"])
+    key = block_key((block.i, block.j))
     again = seen.repeated.get(key, 0)
-    return parts | ({"attempt": again + 1} if again else {})
+    return {
+        "i": block.i,
+        "j": block.j,
+        "worker": seen.worker_of.get(key, block.worker),
+        "started": block.started,
+        "stopped": block.stopped,
+        "cells": block.cells,
+    } | ({"attempt": again + 1} if again else {})
 
 
 def labels_table(ids: list[str], labels: Labels) -> bytes:

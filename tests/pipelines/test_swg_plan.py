@@ -9,6 +9,7 @@ import pytest
 from kernels import swg as kernel
 from pipelines import swg, swg_plan, swg_trial
 from pipelines.engine import MemoryRefused, WorkerInfo
+from pipelines.engine.cluster import usable_cores
 from pipelines.errors import InputProblem, UsageProblem
 from pipelines.swg_plan import block_size_of, duration, heaviest_block
 from tests.pipelines.swg_runs import prepare, write_fasta
@@ -103,7 +104,9 @@ def test_lines__tell_input_scoring_and_plan(fasta):
 
 
 def test_slots__follow_the_options_and_are_unknown_on_a_given_cluster(fasta):
-    assert prepare(fasta, "out", executor="serial").slots == 1
+    serial = prepare(fasta, "out", executor="serial")  # all cores share each block
+    assert serial.slots == serial.threads_of_block("serial") == usable_cores()
+    assert serial.threads_of_block("tasks") == 1
     assert prepare(fasta, "out", nworkers=1, nthreads=1).slots == 1
     assert prepare(fasta, "out", scheduler="tcp://127.0.0.1:1").slots is None
 
