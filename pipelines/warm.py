@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kernels import _jit
-
 
 @contextlib.contextmanager
 def compiled_once(what: str) -> Iterator[None]:
@@ -19,6 +17,8 @@ def compiled_once(what: str) -> Iterator[None]:
     cache does not expect two writers of one function. Where files cannot be locked or the cache
     cannot be written, everybody enters.
     """
+    from kernels import _jit
+
     try:
         folder = _jit.cache_dir()
     except RuntimeError:  # no home folder, so no cache

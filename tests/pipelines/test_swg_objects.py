@@ -23,6 +23,7 @@ def local(fasta, tmp_path):
     return result_bytes(tmp_path / "local")
 
 
+@pytest.mark.slow
 def test_bucket__gets_the_bytes_of_a_folder(fasta, local, s3, nothing_left):
     with connect("tasks", nworkers=2, dashboard_address=None) as engine:
         told = run(fasta, f"{s3}/a/out", engine, block_size=16)
