@@ -45,13 +45,15 @@ class Packing(NamedTuple):
     gap_extend: int
     smallest: int  # key of one aligned column
     largest: int
+    least_match: int  # smallest score of an identical column
 
 
 class Scheme(NamedTuple):
     """What packing has to know of the scores that occur among some residues."""
 
     match: int  # largest score of an identical column
-    same_match: bool  # all of them score that
+    least_match: int
+    same_match: bool  # all of them score the same
     other: int  # largest score of any other column
     same_other: bool
     divisor: int  # of all scores of other columns, gap costs and differences between matches
@@ -73,7 +75,7 @@ def _scheme(scores: bytes, a: int, letters: int, gap_open: int, gap_extend: int)
     divisor = math.gcd(gap_open, gap_extend, *(int(s) for s in np.unique(off)))
     divisor = math.gcd(divisor, *(int(s) for s in np.unique(match - match[0])))
     return Scheme(
-        int(match.max()), bool((match == match[0]).all()), int(off.max()),
+        int(match.max()), int(match.min()), bool((match == match[0]).all()), int(off.max()),
         bool((off == off[0]).all()), divisor, int(table.min()), int(table.max()),
         gap_open, gap_extend,
     )  # fmt: skip
@@ -109,7 +111,7 @@ def choose(
             start = min(start, shorter)
         while (scoring.match * start + 1) % unit:
             start += step
-        while start >= shorter // LEAST_WEIGHT or not form.narrow:
+        while start >= max(shorter // LEAST_WEIGHT, 1) or not form.narrow:
             found = _fit(form, scoring, start, 1, shorter, bound, rows + columns, unit=unit)
             if not form.narrow or found[1]:
                 return found
@@ -146,7 +148,10 @@ def _fit(
     smallest = min((scoring.smallest * a + other) // unit, -gap_extend)
     largest = -(-(scoring.largest * a + b) // unit)
     narrow = form.narrow > 0
-    pack = Packing(a, b, other, opened, unit, narrow, gap_open, gap_extend, smallest, largest)
+    pack = Packing(
+        a, b, other, opened, unit, narrow, gap_open, gap_extend, smallest, largest,
+        scoring.least_match,
+    )  # fmt: skip
     zero, most = key_range(form, smallest, largest, gap_open, gap_extend, span)
     surely = a * bound + b * shorter + opened * b <= most * unit
     # a matrix without positive scores must not make a lane look wide that cannot hold its zero
@@ -172,6 +177,7 @@ def read_key(key, pack, shorter, letters, match, gap_open, gap_extend):
     shorter, letters   of the shorter sequence, of both
     """
     a, b, other, opened, unit, narrow = pack[0], pack[1], pack[2], pack[3], pack[4], pack[5]
+    least_match = pack[10]
     key *= unit
     if other:  # the rest below A S is negative where nothing is identical
         score = (key + b - 1) // a
@@ -190,12 +196,13 @@ def read_key(key, pack, shorter, letters, match, gap_open, gap_extend):
         return score, identical, others, alone
     if not narrow:
         return score, rest, 0, True
-    # As many identical columns as there can be: each takes two letters, and what the score lacks
-    # to them was lost at gap_open a letter at most. The next reading, a better score with fewer of
-    # them, must have too few for that score.
+    # As many identical columns as there can be: each takes two letters and earns least_match, and
+    # what the score lacks to that was lost on other letters, at gap_open each at most (a mismatch
+    # that costs more would be two gaps). The next reading, a better score with fewer of them, must
+    # have too few for that score.
     identical = rest + (shorter - rest) // a * a
     score = (key - identical) // a
-    while 2 * identical * gap_open + match * identical - score > letters * gap_open:
+    while 2 * identical * gap_open + least_match * identical - score > letters * gap_open:
         identical -= a
         score += 1
     alone = identical >= 0 and score >= 0 and match * (identical - a) < score + 1

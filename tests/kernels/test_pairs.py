@@ -12,6 +12,7 @@ from tests.kernels import truth
 
 KINDS = ("score", "identical", "columns")
 STEPS = [(kind, step) for kind in KINDS for step in range(len(_pairs.LADDERS[kind]))]
+STEP_FORMS = {kind: tuple(_pairs.LADDERS[kind]) for kind in KINDS}
 WIDEST = Form(64, False)
 EDGE_PROTEINS = ["", "A", "W", "a", "arndcqeghilkmfpstwyvbzx*", "X" * 50, "W" * 40, "W" * 300,
                  "*" * 10, "ARNDCQEGHILKMFPSTWYVBZX*", "OUJ", "K" * 13 + "R" * 7]  # fmt: skip
@@ -254,3 +255,26 @@ def test_keys_with_several_readings__are_read_rightly_or_aligned_again(
     used = truth.forms_used(monkeypatch)
     assert truth.found_pairs(truth.fill(texts, "dna", kind, costs)) == expected
     assert form in used
+
+
+@pytest.mark.parametrize("length", [20, 100, 400, 1000])
+@pytest.mark.parametrize("seed", range(4))
+def test_keys_with_several_readings__allow_for_identical_columns_that_earn_less(
+    length, seed, monkeypatch
+):
+    """N with N costs, but counts as identical; so may any letter in a matrix of one's own."""
+    rng = np.random.default_rng([seed, length])
+    texts = strategies.relatives(rng, "ACGT", 12, length, 0.02)
+    for share in (0.01, 0.1, 0.4):
+        blank = rng.random(2 * length) < share
+        texts += ["".join(np.where(blank[: len(t)], "N", list(t))) for t in texts[:8]]
+    scores = sequences.substitution_matrix("EDNAFULL", "dna")
+    if seed:
+        scores = np.minimum(scores, 0) * 2
+        np.fill_diagonal(scores, rng.integers(-3 * (seed == 3), 8, 15))
+    costs = (scores, 16, 4)
+    force(monkeypatch, "identical", WIDEST)
+    expected = truth.found_pairs(truth.fill(texts, "dna", "identical", costs))
+    for form in [form for form in STEP_FORMS["identical"] if form.narrow]:
+        force(monkeypatch, "identical", form)
+        assert truth.found_pairs(truth.fill(texts, "dna", "identical", costs)) == expected
