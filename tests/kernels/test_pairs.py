@@ -278,3 +278,23 @@ def test_keys_with_several_readings__allow_for_identical_columns_that_earn_less(
     for form in [form for form in STEP_FORMS["identical"] if form.narrow]:
         force(monkeypatch, "identical", form)
         assert truth.found_pairs(truth.fill(texts, "dna", "identical", costs)) == expected
+
+
+@pytest.mark.parametrize("gap_open", [4, 6, 9])
+def test_keys_with_several_readings__allow_for_a_gap_in_every_other_place(
+    gap_open, monkeypatch, rng
+):
+    """As many gaps as identical columns can pay for: their count runs into that of the columns."""
+    base = "".join(rng.choice(list("ACGT"), 1200))
+    texts = [base, base[::-1], base[:500]]
+    for every in (2, 3, 4, 5, 7):
+        pieces = [base[k : k + every] for k in range(0, len(base), every)]
+        texts += [rng.choice(list("ACGT")).join(pieces), "".join(piece[1:] for piece in pieces)]
+    costs = (sequences.match_mismatch(5, -4, "dna"), gap_open, 4)
+    force(monkeypatch, "columns", WIDEST)
+    expected = truth.found_pairs(truth.fill(texts, "dna", "columns", costs))
+    for form in [form for form in STEP_FORMS["columns"] if form.narrow]:
+        force(monkeypatch, "columns", form)
+        counts = truth.fill(texts, "dna", "columns", costs)
+        assert truth.found_pairs(counts) == expected
+        assert counts.repeated > 0 or gap_open > 4
