@@ -122,7 +122,7 @@ class Counts:
 
     def fill(self, n_threads: int = 1) -> None:
         """Align all pairs on `n_threads` threads."""
-        jobs = list(self._first_jobs())
+        jobs = list(self._first_jobs(n_threads))
         while jobs:
             cost = [self._cost(job) for job in jobs]
             jobs = [jobs[k] for k in np.argsort(cost, kind="stable")[::-1]]
@@ -151,12 +151,15 @@ class Counts:
     def _lengths(self, side: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return self.pairs.lengths[side[chosen]]
 
-    def _first_jobs(self) -> Iterator[Job]:
+    def _first_jobs(self, n_threads: int) -> Iterator[Job]:
         lanes = max(form.lanes for form in LADDERS[self.kind])
+        most = MOST_QUERIES
+        if n_threads > 1:  # several pieces for each thread, and none too small to be probed
+            most = min(max(self.rows.size // (2 * n_threads), 4 * PROBE), MOST_QUERIES)
         for at in range(0, self.columns.size, lanes):
             targets = np.arange(at, min(at + lanes, self.columns.size))
             queries = np.arange(at + 1 if self.triangle else 0, self.rows.size)
-            for piece in np.array_split(queries, -(-queries.size // MOST_QUERIES) or 1):
+            for piece in np.array_split(queries, -(-queries.size // most) or 1):
                 if piece.size:
                     yield Job(piece, targets, 0)
 
