@@ -195,10 +195,14 @@ def merged_values(config: Any, options: RunOptions) -> dict[str, dict[str, Any]]
 
 
 def byte_changing_values(config: Any, options: RunOptions) -> dict[str, Any]:
-    """The options whose change can change a byte of the result; the positional input is not one."""
+    """The options whose change can change a byte of the result; the positional input is not one.
+
+    An application names in Config.KEEP_BYTES the run options that cannot change its result.
+    """
     return {
         field.name: getattr(part, field.name)
         for part in (config, options)
         for field in declared(type(part))
         if field.metadata.get("changes_bytes", False)
+        and field.name not in getattr(config, "KEEP_BYTES", ())
     }

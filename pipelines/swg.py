@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -54,6 +54,8 @@ DISTANCES = (
 @dataclasses.dataclass(frozen=True)
 class Config:
     """What is computed. The options of `run swg`, the names of `kernels.swg.distance_matrix`."""
+
+    KEEP_BYTES: ClassVar[tuple[str, ...]] = ("random_state",)  # it draws the report's sample only
 
     sequences: str = argument("FASTA file, path or URL, compressed or not; - is standard input.",
                               metavar="FASTA")  # fmt: skip
