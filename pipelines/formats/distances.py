@@ -97,7 +97,7 @@ class MatrixLayout:
         values (rows, columns) float, at most a chunk, NaN = missing. Raises ValueError for a
         block larger than a chunk and for values that the dtype cannot hold.
         """
-        return self._encode_all([values])[0]
+        return self._encode_all([self._pack(values)])[0]
 
     def write_block(
         self, folder: Folder, prefix: str, i: int, j: int, values: np.ndarray
@@ -110,9 +110,10 @@ class MatrixLayout:
         expected = (self._side(i), self._side(j))
         if i > j or values.shape != expected:
             raise ValueError(f"block ({i}, {j}) of shape {values.shape}, expected {expected}.")
-        targets = {f"c/{i}/{j}": values}
+        packed = self._pack(values)
+        targets = {f"c/{i}/{j}": packed}
         if i != j and self.triangle == "full":
-            targets[f"c/{j}/{i}"] = values.T
+            targets[f"c/{j}/{i}"] = packed.T
         written = []
         for key, data in zip(targets, self._encode_all(list(targets.values())), strict=True):
             folder.put(f"{prefix}/{key}", data)
@@ -123,12 +124,14 @@ class MatrixLayout:
         return min(self.block_size, self.n - index * self.block_size)
 
     def _encode_all(self, blocks: list[np.ndarray]) -> list[bytes]:
-        """One call into zarr for a block and its mirror: its fixed cost is about a millisecond."""
+        """One call into zarr for a block and its mirror, packed: it costs about a millisecond."""
         chunk = self.chunk
-        padded = np.full((len(blocks) * chunk, chunk), self._fill, dtype=self.dtype)
+        padded = np.empty((len(blocks) * chunk, chunk), dtype=self.dtype)
         for k, values in enumerate(blocks):
             rows, columns = values.shape
-            padded[k * chunk : k * chunk + rows, :columns] = self._pack(values)
+            if rows < chunk or columns < chunk:
+                padded[k * chunk : (k + 1) * chunk] = self._fill
+            padded[k * chunk : k * chunk + rows, :columns] = values
         store: dict[str, Any] = {}
         array = self._create(store, padded.shape)
         array[:] = padded
@@ -141,14 +144,17 @@ class MatrixLayout:
     def _pack(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind != "f":
             values = values.astype(np.float64)
-        missing = np.isnan(values)
         if self.dtype != "int16":
             with np.errstate(over="ignore"):
-                packed = (values + values.dtype.type(0)).astype(self.dtype)
-            if not np.isfinite(packed[~missing]).all():
+                packed = values.astype(self.dtype)
+            packed += packed.dtype.type(0)  # -0 becomes 0: equal numbers are equal bytes
+            if np.isinf(packed).any():
                 raise ValueError(f"a distance is infinite, or too large for {self.dtype}.")
-            packed[missing] = np.nan
+            missing = np.isnan(packed)
+            if missing.any():
+                packed[missing] = np.nan  # one of the many NaN
             return packed
+        missing = np.isnan(values)
         if not ((values >= 0) & (values <= 1) | missing).all():
             raise ValueError("int16 holds only distances in [0, 1].")
         scaled = np.rint(values.astype(np.float64) * INT16_SCALE)

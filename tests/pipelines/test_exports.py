@@ -68,7 +68,6 @@ def test_tsv__writes_missing_as_NaN_and_whole_numbers_short(make):  # noqa: N802
         ]
 
 
-@pytest.mark.parity
 def test_lsmat__is_read_by_scikit_bio(make, values):
     skbio = pytest.importorskip("skbio")
     read = skbio.DistanceMatrix.read(make("lsmat", values))
@@ -76,7 +75,6 @@ def test_lsmat__is_read_by_scikit_bio(make, values):
     np.testing.assert_array_equal(read.data.astype(np.float32), values)
 
 
-@pytest.mark.parity
 def test_phylip__is_read_by_scikit_bio(make, values):
     skbio = pytest.importorskip("skbio")
     read = skbio.DistanceMatrix.read(make("phylip", values), format="phylip_dm")

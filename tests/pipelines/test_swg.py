@@ -223,7 +223,9 @@ def test_resume__computes_only_what_is_missing(fasta, tmp_path, no_report):
     stopped(fasta, tmp_path / "out", blocks=9, block_size=7)
     assert len(list((tmp_path / "out/.work/blocks").iterdir())) == 9
     assert not (tmp_path / "out/run.json").exists()
-    told = run(fasta, tmp_path / "out", resume=True, block_size=7, nworkers=2, nthreads=2, random_state=9)
+    told = run(
+        fasta, tmp_path / "out", resume=True, block_size=7, nworkers=2, nthreads=2, random_state=9
+    )
     assert told["blocks"] == {"total": 21, "done": 21, "done_before": 9, "repeated": 0}
     assert result_bytes(tmp_path / "out") == result_bytes(tmp_path / "whole")
     assert verify(str(tmp_path / "out")).problems == []

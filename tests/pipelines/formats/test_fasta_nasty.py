@@ -112,7 +112,6 @@ def test_nasty__is_refused_or_loads_with_options(name):
         assert read_fasta(str(FOLDER / name), **options).n == n
 
 
-@pytest.mark.parity
 @pytest.mark.parametrize("name", LOADS)
 def test_nasty__agrees_with_biopython(name):
     simple = pytest.importorskip("Bio.SeqIO.FastaIO").SimpleFastaParser
@@ -125,7 +124,6 @@ def test_nasty__agrees_with_biopython(name):
     assert [coded(sequence, records.alphabet) for _, sequence in theirs] == sequences(records)
 
 
-@pytest.mark.parity
 @pytest.mark.parametrize("name", LOADS)
 def test_nasty__agrees_with_dnaio(name):
     dnaio = pytest.importorskip("dnaio")
