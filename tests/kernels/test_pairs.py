@@ -245,9 +245,9 @@ def test_keys_with_several_readings__are_read_rightly_or_aligned_again(
     kind, form, match, mismatch, gap_open, gap_extend, monkeypatch
 ):
     rng = np.random.default_rng(match)
-    texts = strategies.random_sequences(rng, "AC", rng.integers(50, 400, 25))
+    texts = strategies.random_sequences(rng, "AC", rng.integers(50, 400, 16))
     for change in (0.02, 0.2, 0.5):
-        texts += strategies.relatives(rng, "ACGT", 25, 250, change)
+        texts += strategies.relatives(rng, "ACGT", 16, 250, change)
     costs = (sequences.match_mismatch(match, mismatch, "dna"), gap_open, gap_extend)
     force(monkeypatch, kind, WIDEST)
     expected = truth.found_pairs(truth.fill(texts, "dna", kind, costs))

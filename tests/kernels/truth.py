@@ -7,11 +7,13 @@ import numba
 import numpy as np
 import pytest
 
-from kernels import _pairs, sequences
+from kernels import _pairs, sequences, swg
 from tests import naive
 
 align = numba.njit(naive.best_alignment)
 DATA = Path(__file__).parents[3] / "shared" / "data"
+RELATED = ["ACGTTGCAACGTAC", "ACGTTGCATCGTAC", "TTGACACGTACNRY", "acguu", "", "N", "GGGGGGGGGG",
+           "ACGTTGCAACGTACACGTTGCAACG"]  # fmt: skip
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
 
 
@@ -90,3 +92,20 @@ def forms_used(monkeypatch):
 
     monkeypatch.setattr(_pairs, "kernel", noting)
     return used
+
+
+def assert_near(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12, equal_nan=True)
+
+
+def block(texts, rows, columns, distance, alphabet="dna", n_threads=1, strand="one"):
+    codes, offsets, _ = sequences.pack(texts, alphabet)
+    scores, gap_open, gap_extend = sequences.scoring(alphabet)
+    costs = {"scores": scores, "gap_open": gap_open, "gap_extend": gap_extend}
+    selves = None
+    if swg.needs_self_scores(distance):
+        selves = swg.self_scores(codes, offsets, **costs)
+    return swg.distance_block(
+        codes, offsets, rows, columns, **costs, distance=distance, strand=strand,
+        self_scores=selves, n_threads=n_threads,
+    )  # fmt: skip
