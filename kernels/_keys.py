@@ -135,7 +135,7 @@ def choose(
 
 AIM = 0.6  # of the bound: where sequences differ enough to need larger weights, they score less
 LEAST_WEIGHT = 24  # narrow weights of a score below 1/24 of the letters hardly leave one reading
-LEAST_SHARE = 4  # weights of an identical column below 1/4 of what rules out other readings: same
+LEAST_SHARE = 2  # weights of an identical column below 1/2 of what rules out others: same
 WORTH_TRYING = 4  # a form is tried where it holds this many times the largest key of a column
 
 
