@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from kernels import swg
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -35,6 +37,8 @@ class Tool:
 
 def whorl_steps(fasta: Path, folder: Path, threads: int) -> list:
     command = [sys.executable, "-m", "cli", "run", "swg", str(fasta), "-o", str(folder / "out")]
+    if threads == swg.usable_cores():
+        return [command]  # as people type it: all cores
     return [[*command, "--nworkers", str(threads)]]
 
 

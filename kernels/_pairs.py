@@ -30,7 +30,8 @@ LADDERS = {
 }  # fmt: skip
 HOPELESS = 0.4  # share of overflowing pairs beyond which a narrow form costs more than it saves
 PROBE = 12  # queries of a batch that tell the share
-PATIENCE = 3  # batches in a row for which a form was hopeless, after which it is not tried again
+PATIENCE = 2  # batches in a row for which a form was hopeless, after which it rests
+REST = 100  # batches, before it is tried once more
 MOST_QUERIES = 512  # of a job, so that threads end together
 STRETCH = 2  # a batch holds targets up to this many times its shortest
 WASTE = 2  # lanes x columns beyond this many times the letters: align the other way round
@@ -92,6 +93,18 @@ def interleave(codes, starts, lengths, complement, padding, out):
             out[j * lanes + lane] = code
 
 
+_misses: dict[tuple, int] = {}  # of forms, for like work of this process: what it costs, not gives
+
+
+def is_resting(key: tuple) -> bool:
+    """Whether a form was hopeless for like batches lately, and is not to be tried for a while."""
+    misses = _misses.get(key, 0)
+    if misses < PATIENCE:
+        return False
+    _misses[key] = misses + 1 if misses < PATIENCE + REST else PATIENCE - 1
+    return True
+
+
 class Counts:
     """Scores and columns of all pairs of a block: jobs fill them in, overflows become new jobs.
 
@@ -116,7 +129,6 @@ class Counts:
         self.others = np.zeros(shape if kind == "columns" else none, np.int32)
         self.repeated = 0  # pairs aligned again in wider lanes
         self._wanted = np.zeros(none, bool)  # of a repetition
-        self._hopeless: dict[Form, int] = {}  # batches in a row
         self._failed: list[tuple[np.ndarray, int]] = []
         self._lock = threading.Lock()
 
@@ -197,11 +209,12 @@ class Counts:
                 first = batch._replace(queries=batch.queries[probe])
                 rest = batch._replace(queries=batch.queries[~probe])
                 seen, failed = self._align(first, *limits)
-                if failed > HOPELESS * seen:
-                    self._hopeless[form] = self._hopeless.get(form, 0) + 1
+                hopeless = failed > HOPELESS * seen
+                key = (self.kind, form, limits[3], int(lengths[-1]).bit_length())
+                _misses[key] = _misses.get(key, 0) + 1 if hopeless else 0
+                if hopeless:
                     self._run(rest._replace(step=batch.step + 1))
                 else:
-                    self._hopeless[form] = 0
                     self._align(rest, *limits)
 
     def _sides(self, job: Job) -> tuple[np.ndarray, np.ndarray]:
@@ -232,7 +245,9 @@ class Counts:
                 continue
             pack, surely, possible, zero, most = found
             surely = surely and not form.narrow
-            if surely or (possible and self._hopeless.get(form, 0) < PATIENCE):
+            longest = int(lengths[: targets.size].max())
+            key = (self.kind, form, scoring, longest.bit_length())
+            if surely or (possible and not is_resting(key)):
                 return batch, form, surely, (pack, zero, most, scoring)
         raise ValueError("the keys of a pair do not fit 64 bits; see unfit_pair")
 

@@ -14,7 +14,7 @@ from pipelines.engine.events import Listener
 if TYPE_CHECKING:
     from distributed import Client
 
-SERIAL_BELOW_S = 2.0  # starting two workers takes longer than this much work
+SERIAL_BELOW_S = 2.5  # starting and ending two workers takes longer than this much work
 
 
 def connect(
@@ -31,7 +31,7 @@ def connect(
 ) -> Engine:
     """An engine, to be used as `with connect(...) as engine`.
 
-    executor            'serial' | 'tasks' | 'auto': serial when estimated_seconds is under two
+    executor            'serial' | 'tasks' | 'auto': serial when estimated_seconds is under 2.5
                         and no workers are asked for, else tasks
     nworkers            local workers; default one per usable core divided by nthreads
     memory_limit        of one local worker: 'auto', '4GiB', bytes, or 0 for none
@@ -85,7 +85,7 @@ def choose_executor(
     if nworkers is not None:
         return "tasks", "workers are asked for"
     if estimated_seconds is not None and estimated_seconds < SERIAL_BELOW_S:
-        return "serial", f"about {estimated_seconds:.1f} s of work, under {SERIAL_BELOW_S:.0f} s"
+        return "serial", f"about {estimated_seconds:.1f} s of work, under {SERIAL_BELOW_S:.1f} s"
     return "tasks", "one worker per core"
 
 

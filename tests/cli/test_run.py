@@ -18,7 +18,7 @@ def test_run__prints_the_path_and_tells_the_plan(fake):
         "numbers.txt     3 numbers",
         "plan            soon",
         "Warning: numbers are small",
-        "serial          about 0.0 s of work, under 2 s; no cluster and no dashboard",
+        "serial          about 0.0 s of work, under 2.5 s; no cluster and no dashboard",
     ]
     assert lines[4].startswith("done            ")
     assert Path("out/powers.tsv").read_text() == "1\t1\n2\t4\n3\t9\n"

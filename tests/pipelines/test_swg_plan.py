@@ -122,7 +122,7 @@ def test_block_size__depends_on_input_and_options_only(fasta):
 
 @pytest.mark.parametrize(
     ("n", "length", "size"),
-    [(1, 50, 1), (100, 300, 100), (1000, 300, 128), (28_645, 85, 1024), (200, 1500, 64)],
+    [(1, 50, 1), (100, 300, 100), (1000, 300, 256), (28_645, 85, 1024), (200, 1500, 64)],
 )
 def test_block_size__suits_the_kernel(n, length, size):
     assert block_size_of(np.full(n, length), "identity-longer") == size
