@@ -12,7 +12,7 @@ serial, tasks and any number of workers give the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -28,3 +28,69 @@ def reduce_pairwise(merge: Callable[[T, T], T], parts: Iterable[T]) -> T:
             for k in range(0, len(level), 2)
         ]
     return level[0]
+
+
+# A node (level, k) of the tree over n leaves covers the leaves k << level up to (k + 1) << level,
+# as far as there are any. Where there is no right half, the node is its left half unchanged.
+
+Node = tuple[int, int]
+
+
+def nodes_of(n: int, leaves: Iterable[int]) -> list[Node]:
+    """The largest nodes whose leaves are all among `leaves`, from left to right.
+
+    What one rank can combine by itself without changing the tree: with leaves 0, 1, 2 of 5 that
+    are the nodes (1, 0) and (0, 2).
+    """
+    level, here = 0, set(leaves)
+    found: list[tuple[int, Node]] = []
+    while here:
+        width = -(-n // (1 << level))
+        above: set[int] = set()
+        for k in sorted(here):
+            partner = k ^ 1
+            if width == 1:
+                found.append((k << level, (level, k)))
+            elif partner in here or (partner >= width and k % 2 == 0):
+                above.add(k >> 1)
+            else:
+                found.append((k << level, (level, k)))
+        here, level = above, level + 1
+        if width == 1:
+            break
+    return [node for _, node in sorted(found)]
+
+
+class Folding(Generic[T]):
+    """Combines values of nodes, given in any order, as soon as two halves are there.
+
+    fold = Folding(n, combine); fold.add((0, leaf), value) ...; fold.nodes is node -> value of what
+    could not be combined further; fold.total is the value of the root once all is there.
+    """
+
+    def __init__(self, n: int, combine: Callable[[T, T], T]):
+        self.n, self._combine = n, combine
+        self.nodes: dict[Node, T] = {}
+
+    def add(self, node: Node, value: T) -> None:
+        level, k = node
+        width = -(-self.n // (1 << level))
+        while width > 1:
+            partner = k ^ 1
+            if partner < width:
+                other = self.nodes.pop((level, partner), None)
+                if other is None:
+                    break
+                value = self._combine(value, other) if k < partner else self._combine(other, value)
+            level, k, width = level + 1, k >> 1, (width + 1) // 2
+        self.nodes[level, k] = value
+
+    @property
+    def total(self) -> T:
+        """Raises ValueError unless all leaves are in."""
+        if len(self.nodes) != 1 or next(iter(self.nodes))[1] != 0:
+            raise ValueError(f"{len(self.nodes)} parts are not combined to one")
+        (level, _), value = next(iter(self.nodes.items()))
+        if self.n > 1 << level:
+            raise ValueError("some leaves are missing")
+        return value
