@@ -100,8 +100,7 @@ class Result(NamedTuple):
 def block_ranges(n: int) -> list[tuple[int, int]]:
     """(start, stop) of each block of n rows: a function of n only."""
     count = min(max(n // FEWEST_ROWS, 1), MOST_BLOCKS)
-    cuts = [n * b // count for b in range(count + 1)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return [(n * b // count, n * (b + 1) // count) for b in range(count)]
 
 
 def summary_block(block: Block) -> Summary:
