@@ -23,7 +23,7 @@ import numpy as np
 from kernels._jit import njit
 
 MOST_BLOCKS = 64
-FEWEST_ROWS = 2048  # of a block, where there is more than one
+FEWEST_ROWS = 2048  # of a block, where there is more than one (the last may have a few less)
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,13 @@ class Result(NamedTuple):
 
 
 def block_ranges(n: int) -> list[tuple[int, int]]:
-    """(start, stop) of each block of n rows: a function of n only."""
+    """(start, stop) of each block of n rows: a function of n only.
+
+    All are equally long but the last, so that they can be the chunks of an array.
+    """
     count = min(max(n // FEWEST_ROWS, 1), MOST_BLOCKS)
-    return [(n * b // count, n * (b + 1) // count) for b in range(count)]
+    rows = max(-(-n // count), 1)
+    return [(start, min(start + rows, n)) for start in range(0, max(n, 1), rows)]
 
 
 def summary_block(block: Block) -> Summary:
