@@ -58,11 +58,12 @@ class Attempt:
         try:
             result = self.function(self.item, *self.args)
         except Exception as error:
-            raise _packed(error, worker) from error
+            raise packed(error, worker) from error
         return Outcome(result, worker, started, time.time())
 
 
-def _packed(error: Exception, worker: str) -> AttemptFailed:
+def packed(error: Exception, worker: str) -> AttemptFailed:
+    """The exception as it travels from a worker to the driver."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     lines = "".join(traceback.format_exception(error))
     exit_code = getattr(error, "exit_code", None)

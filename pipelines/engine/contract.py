@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipelines.engine.broadcast import Broadcast
-from pipelines.engine.events import Listener
+from pipelines.engine.events import Event, Listener
+from pipelines.engine.job import Chunk, ChunkDone
+from pipelines.engine.partitions import Partitions
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """'serial' or 'tasks'."""
+        """'serial', 'tasks' or 'gang'."""
 
     @property
     def reason(self) -> str:
@@ -58,6 +60,9 @@ class Engine(Protocol):
     def listen(self, listener: Listener) -> None:
         """Tell this listener too, from now on."""
 
+    def tell(self, event: Event) -> None:
+        """Tell the listeners."""
+
     def broadcast(self, value: Any) -> Broadcast:
         """Send value to every worker once, those that join later too. Forgotten at close()."""
 
@@ -84,6 +89,49 @@ class Engine(Protocol):
 
         For small partial results: the merging is done by the driver.
         """
+
+    def partitions(
+        self,
+        load: Callable[[Any], Any],
+        sources: Sequence[Any],
+        *,
+        costs: Sequence[float] | None = None,
+        key: str = "partition",
+        replicas: int = 1,
+    ) -> Partitions:
+        """Loop-invariant data in pieces, each loaded by a task on the worker that keeps it.
+
+        load(source) -> array or dict of arrays; called once per partition as long as its worker
+        lives. Workers hold contiguous runs, balanced by costs (default: all the same), `replicas`
+        copies each where there are so many workers.
+        Raises TaskFailed after three attempts, what the user can mend as itself, EngineError when
+        all workers are gone.
+        """
+
+    def release(self, partitions: Partitions) -> None:
+        """Forget the partitions on all workers. They cannot be used any more."""
+
+    def partition_facts(self, partitions: Partitions) -> dict[str, int]:
+        """For run.json: partitions, bytes, source_reads, memory_hits, disk_hits, spilled_bytes,
+        moved, reloaded; counted on workers that are gone by now, too."""
+
+    def map_partitions(
+        self, function: Callable[..., Any], partitions: Partitions, *args: Any, key: str = "map"
+    ) -> list[Any]:
+        """[function(partition, *args) for each], in order. Three attempts of each, then TaskFailed
+        that names the partition; the death of a worker does not count. Broadcast handles among
+        args are passed on: the function reads their value."""
+
+    def run_chunk(self, partitions: Partitions, chunk: Chunk) -> ChunkDone:
+        """Iterations from chunk.state until the budget is spent or the job ends; at least one.
+
+        For iterate(). Raises LeafFailed when a map raised, ChunkBroken when the chunk is to be
+        tried again from its state.
+        """
+
+    def spmd(self, function: Callable[..., Any], partitions: Partitions, *args: Any) -> list[Any]:
+        """function(comm, [partition, ...], *args) once on every rank with the partitions it
+        holds; results by rank. Serial is one rank; tasks cannot: EngineError."""
 
     def performance_report(self, path: str) -> AbstractContextManager[None]:
         """Write Dask's offline HTML report of what ran inside to path; serial writes none."""

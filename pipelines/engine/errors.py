@@ -26,6 +26,20 @@ class TaskFailed(EngineError):
         return type(self), (self.key, self.worker, self.error, self.attempts), self.__dict__
 
 
+class ChunkBroken(EngineError):
+    """A chunk of iterations did not come to its end: iterate() rolls back and tries again.
+
+    suspects   addresses of workers that may have caused it
+    """
+
+    def __init__(self, message: str, suspects: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.suspects = suspects
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.suspects), self.__dict__
+
+
 class MemoryRefused(EngineError):
     """The plan, or a task, needs more memory than a worker may use."""
 

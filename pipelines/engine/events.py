@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.engine.job import Row
+
 
 @dataclass(frozen=True)
 class MapStarted:
@@ -49,5 +51,97 @@ class MapEnded:
     prefix: str
 
 
-Event = MapStarted | TaskEnded | TaskRetried | WorkerLost | WorkerJoined | MapEnded
+@dataclass(frozen=True)
+class PartitionLoaded:
+    """A worker holds partition `index` of `key` now. seconds: what reading the source took."""
+
+    key: str
+    index: int
+    worker: str
+    nbytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PartitionsMoved:
+    """Partitions were loaded by other workers than before. reason: 'worker lost', 'balance'."""
+
+    key: str
+    moves: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class IterationEnded:
+    """One iteration of the job `key`; told when its chunk is over."""
+
+    key: str
+    row: Row
+
+
+@dataclass(frozen=True)
+class ChunkEnded:
+    """Iterations first + 1 .. first + n_iter ran on these workers. overhead_s is what the chunk
+    took beside its iterations."""
+
+    key: str
+    ranks: tuple[str, ...]
+    first: int
+    n_iter: int
+    overhead_s: float
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A chunk broke: the state is again that after `iteration` iterations."""
+
+    key: str
+    iteration: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """The state after `iteration` iterations is on disk. seconds: of the writer, in background."""
+
+    key: str
+    iteration: int
+    seconds: float
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class BackupStarted:
+    """The partitions of a slow worker's task run on `worker` too; the first result counts."""
+
+    key: str
+    partitions: tuple[int, ...]
+    worker: str
+
+
+@dataclass(frozen=True)
+class RankSlow:
+    """A worker needs `factor` times as long as the others, or is not heard of (factor inf)."""
+
+    key: str
+    worker: str
+    factor: float
+
+
+Event = (
+    MapStarted
+    | TaskEnded
+    | TaskRetried
+    | WorkerLost
+    | WorkerJoined
+    | MapEnded
+    | PartitionLoaded
+    | PartitionsMoved
+    | IterationEnded
+    | ChunkEnded
+    | RolledBack
+    | Checkpointed
+    | BackupStarted
+    | RankSlow
+)
 Listener = Callable[[Event], object]

@@ -108,13 +108,17 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ChunkDone:
-    """outcome: 'budget' | 'until' | 'stop' | 'max_iter' | 'then' (next_job is the job's name)."""
+    """outcome: 'budget' | 'until' | 'stop' | 'max_iter' | 'then' (next_job is the job's name).
+
+    ranks   names of the workers that took part, rank 0 first
+    """
 
     state: State
     n_iter: int
     outcome: str
     next_job: str | None = None
     rows: tuple[Row, ...] = ()
+    ranks: tuple[str, ...] = ()
 
 
 @dataclass
