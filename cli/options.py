@@ -12,7 +12,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pipelines.app import RunOptions, declared, flag_name, nearest, plain_type
+from pipelines.app import (
+    IterativeOptions,
+    RunOptions,
+    declared,
+    flag_name,
+    nearest,
+    plain_type,
+    range_of,
+)
 
 # Also the variable with which Dask itself is told of a cluster.
 MORE_VARIABLES = {"scheduler": ["DASK_SCHEDULER_ADDRESS"]}
@@ -41,15 +49,18 @@ class ApplicationCommand(click.Command):
     """A command whose help tells its own options before those of every run."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        of_run = {field.name for field in declared(RunOptions)} | {"config", "help"}
-        own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
+        section_of = {field.name: "Options of every run" for field in declared(RunOptions)}
+        section_of |= {field.name: "Options of iterations" for field in declared(IterativeOptions)}
+        section_of |= dict.fromkeys(("config", "help"), "Options of every run")
+        own = f"Options of {self.name}"
+        rows: dict[str, list[tuple[str, str]]] = {own: [], "Options of iterations": []}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
-                (shared if param.name in of_run else own).append(record)
-        for title, rows in ((f"Options of {self.name}", own), ("Options of every run", shared)):
-            with formatter.section(title):
-                formatter.write_dl(rows)
+                rows.setdefault(section_of.get(param.name, own), []).append(record)
+        for title, records in rows.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
 
 class NearChoice(click.Choice):
@@ -81,6 +92,24 @@ class AutoOrNumber(click.ParamType):
         if number < self.min:
             self.fail(f"{number} is less than {self.min}.", param, ctx)
         return number
+
+
+class NumberOrRange(click.ParamType):
+    """A whole number of at least `min`, or a range LOW:HIGH of such."""
+
+    name = "k|low:high"
+
+    def __init__(self, min: int = 1):
+        self.min = min
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            low, high = range_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if low < self.min:
+            self.fail(f"{low} is less than {self.min}.", param, ctx)
+        return low if low == high else f"{low}:{high}"
 
 
 class Memory(click.ParamType):
@@ -156,6 +185,8 @@ def click_type(kind: type, rules: Any) -> click.ParamType:
     """The click type that refuses what the declaration does not allow."""
     if rules["kind"] == "auto-int":
         return AutoOrNumber(int(rules["min"] or 0))
+    if rules["kind"] == "int-range":
+        return NumberOrRange(int(rules["min"] or 0))
     if rules["kind"] == "memory":
         return Memory()
     if rules["kind"] == "address":

@@ -38,7 +38,7 @@ def option(
     """A field that is also `--name` on the command line and WHORL_NAME in the environment.
 
     kind           'auto-int': 'auto' or a whole number; 'memory': 'auto' or a size such as 4GiB;
-                   'address': HOST:PORT or a port;
+                   'address': HOST:PORT or a port; 'int-range': a whole number or LOW:HIGH;
                    None: the annotation decides (bool, int, float, str, each perhaps `| None`)
     changes_bytes  whether another value can change a byte of the result: --resume refuses it then
     shown_default  what the help says in place of the default (for None: what stands in for it)
@@ -82,6 +82,8 @@ def check_fields(config: Any) -> None:
         value, rules = getattr(config, field.name), field.metadata
         if value is None or (value == "auto" and rules.get("kind")):
             continue
+        if rules.get("kind") == "int-range":
+            value = range_of(value)[0]
         if rules.get("choices") and value not in rules["choices"]:
             raise ValueError(_not_a_choice(field.name, value, rules["choices"]))
         low, high = rules.get("min"), rules.get("max")
@@ -89,6 +91,18 @@ def check_fields(config: Any) -> None:
             raise ValueError(f"{flag_name(field.name)} must be at least {low}, not {value}.")
         if high is not None and value > high:
             raise ValueError(f"{flag_name(field.name)} must be at most {high}, not {value}.")
+
+
+def range_of(value: int | str) -> tuple[int, int]:
+    """(low, high) of 8, '8' or '2:20'. Raises ValueError."""
+    low, colon, high = str(value).partition(":")
+    try:
+        bounds = int(low), int(high if colon else low)
+    except ValueError:
+        raise ValueError(f"{value!r} is neither a whole number nor a range LOW:HIGH.") from None
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{value} is empty: LOW is more than HIGH.")
+    return bounds
 
 
 def _not_a_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -110,13 +124,15 @@ class RunOptions:
     output: str = option("", "Folder or URL of the result.", metavar="DIR|URL", short="-o",
                          changes_bytes=False, shown_default="none, required")  # fmt: skip
     block_size: int | str = option(
-        "auto", "Rows and columns of one block.", min=1, kind="auto-int", metavar="auto|N"
-    )
+        "auto", "Rows (of a matrix: and columns) of one block.", min=1, kind="auto-int",
+        metavar="auto|N",
+    )  # fmt: skip
     random_state: int = option(0, "Seed of everything that is drawn.", min=0)
     executor: str = option(
         "auto",
-        "Where blocks are computed: in this process, or as tasks of a Dask cluster.",
-        choices=("auto", "serial", "tasks"),
+        "Where it is computed: in this process, as tasks of a Dask cluster, or (iterations) by a "
+        "gang of its workers.",
+        choices=("auto", "serial", "tasks", "gang"),
         changes_bytes=False,
     )
     nworkers: int | None = option(
@@ -182,6 +198,38 @@ class RunOptions:
                 f"--executor serial does not use the cluster at {self.scheduler}.",
                 remedy="Leave out --executor, or the scheduler.",
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IterativeOptions:
+    """Options of every application that iterates: a base class of its Config."""
+
+    checkpoint_every: int = option(
+        10, "Iterations between two checkpoints.", min=1, changes_bytes=False
+    )
+    checkpoint_seconds: float = option(
+        30.0, "Seconds after which a checkpoint is due in any case.", min=0, changes_bytes=False
+    )
+    chunk_seconds: float = option(
+        1.0, "Seconds that workers iterate by themselves before they are looked after.",
+        min=0.01, changes_bytes=False,
+    )  # fmt: skip
+    replicas: int = option(
+        1, "Workers that hold each partition; with 2 the faster one does what a slow one holds.",
+        min=1, max=2, changes_bytes=False,
+    )  # fmt: skip
+    cache_memory: str = option(
+        "auto", "Memory of each worker for partitions, such as 2GiB; what is beyond goes to disk.",
+        kind="memory", metavar="auto|SIZE", changes_bytes=False,
+    )  # fmt: skip
+    cache_disk: str = option(
+        "auto", "Keep partitions that memory cannot hold on the worker's disk, or read them anew.",
+        choices=("auto", "off"), changes_bytes=False,
+    )  # fmt: skip
+    strict: bool = option(
+        False, "Exit with code 7 when it did not converge; the result is written all the same.",
+        changes_bytes=False,
+    )  # fmt: skip
 
 
 def merged_values(config: Any, options: RunOptions) -> dict[str, dict[str, Any]]:

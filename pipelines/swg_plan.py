@@ -192,6 +192,11 @@ class Job:
 def make_job(config: Config, options: RunOptions) -> Job:
     """Read the input, check everything that can be wrong with it, choose the blocks."""
     started = time.perf_counter()
+    if options.executor == "gang":
+        raise UsageProblem(
+            "--executor gang is for iterations; the blocks of all pairs are computed once each.",
+            remedy="Use --executor tasks.",
+        )
     if config.labels == "-" == config.sequences:
         raise UsageProblem("--labels and the sequences cannot both come from standard input.")
     records, standard_input = read_records(config, options)

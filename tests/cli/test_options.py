@@ -7,15 +7,25 @@ import pytest
 from click.testing import CliRunner
 
 from cli import options
-from pipelines.app import RunOptions, argument, byte_changing_values, merged_values, option
+from pipelines.app import (
+    IterativeOptions,
+    RunOptions,
+    argument,
+    byte_changing_values,
+    check_fields,
+    merged_values,
+    option,
+    range_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(IterativeOptions):
     sequences: str = argument("A file.")
     gap_open: int | None = option(None, "Cost of a gap.", min=0, shown_default="16")
     tol: float = option(0.5, "Tolerance.")
     mode: str = option("fast", "How.", choices=("fast", "exact"), changes_bytes=False)
+    count: int | str = option(8, "How many.", kind="int-range", min=1, metavar="K|LOW:HIGH")
 
     def __post_init__(self):
         if self.gap_open == 13:
@@ -75,10 +85,11 @@ def test_merged_values__tell_value_and_origin():
 
 
 def test_byte_changing_values__leave_out_what_cannot_change_a_byte():
-    _, config, run = merged("--nworkers", "3")
+    _, config, run = merged("--nworkers", "3", "--replicas", "2")
     assert byte_changing_values(config, run) == {
         "gap_open": None,
         "tol": 0.5,
+        "count": 8,
         "block_size": "auto",
         "random_state": 0,
     }
@@ -122,6 +133,9 @@ def test_config_file__missing_one_is_a_usage_error():
         (["--memory-limit", "lots"], "'lots' is neither 'auto' nor a size such as 4GiB."),
         (["--dashboard-address", "here"], "'here' is not HOST:PORT."),
         (["--dashboard-address", ":99999"], "':99999' is not HOST:PORT."),
+        (["--count", "2:x"], "'2:x' is neither a whole number nor a range LOW:HIGH."),
+        (["--count", "9:2"], "9:2 is empty: LOW is more than HIGH."),
+        (["--count", "0:3"], "0 is less than 1."),
         (["--gap-open", "-1"], "-1 is not in the range x>=0."),
     ],
 )
@@ -181,7 +195,7 @@ def test_resume_and_overwrite__contradict():
 
 
 def test_run_options__check_themselves_without_a_command_line():
-    with pytest.raises(ValueError, match="--executor must be one of auto, serial, tasks, not task"):
+    with pytest.raises(ValueError, match="must be one of auto, serial, tasks, gang, not task"):
         RunOptions(output="out", executor="task")
     with pytest.raises(ValueError, match="--nthreads must be at least 1, not 0"):
         RunOptions(output="out", nthreads=0)
@@ -197,4 +211,17 @@ def test_help__tells_defaults_and_each_sentence_ends_with_a_full_stop():
     assert "[default: 127.0.0.1:8787]" in " ".join(result.output.split())
     assert "[default: 16]" in " ".join(result.output.split())
     assert result.output.index("Options of swg:") < result.output.index("--gap-open")
+    assert result.output.index("Options of iterations:") < result.output.index("--replicas")
     assert result.output.index("Options of every run:") < result.output.index("--nworkers")
+
+
+@pytest.mark.parametrize(("given", "value"), [("3", 3), ("2:20", "2:20"), ("7:7", 7)])
+def test_range__is_a_number_or_two(given, value):
+    _, config, _ = merged("--count", given)
+    assert config.count == value
+    assert range_of(config.count) == range_of(given)
+
+
+def test_range__is_checked_without_a_command_line():
+    with pytest.raises(ValueError, match="--count must be at least 1, not 0"):
+        check_fields(Config("in.fa", count="0:3"))

@@ -83,6 +83,15 @@ def test_run__and_every_command_after_it():
     assert whorl("verify", "out").exit_code == 0
 
 
+def test_gang__is_refused_in_one_line():
+    result = whorl("run", "swg", "seqs.fasta", "-o", "out", "--executor", "gang")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: --executor gang is for iterations; the blocks of all pairs are computed once "
+        "each.\nUse --executor tasks.\n"
+    )
+
+
 def test_stdin__is_an_input():
     words = ("run", "swg", "-", "-o", "out", "--executor", "serial", "--quiet")
     result = whorl(*words, input=GOOD.encode())
