@@ -1,0 +1,198 @@
+"""What KMeans keeps of a block between calls, and which loops it runs on it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+from kernels import _nearest
+from kernels._nearest import Bounds, Packed, Sums
+from kernels._tiles import MEMBERS
+
+MOST_COLUMNS = 100_000  # beyond, the error bound of the filter says nothing
+FAR = 1e6  # scaled length of a centroid beyond which the filter is not used
+FILL = 1e30  # half squared length of the centroids that fill the last block
+COARSE = 1e-11  # of the typical deviation in a column: sums of larger steps are not made
+DENSE_SHARE = 0.45  # of candidates, from which on measuring all rows is faster
+DEAR = 600  # multiply-adds of a row, from which on a look at its own centroid first pays
+
+
+class _Last:
+    """The centroids that were packed last: the blocks of one iteration share them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: tuple[Any, ...] = ()
+        self._value: Packed | None = None
+
+    def packed(self, centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Packed:
+        key = (dtype, frame.origin, centroids)
+        with self._lock:
+            old = self._key
+            if not (
+                old
+                and old[0] == dtype
+                and old[1] is frame.origin
+                and old[2].shape == centroids.shape
+                and np.array_equal(old[2], centroids)
+            ):
+                self._value = pack(centroids, frame, dtype)
+                self._key = (dtype, frame.origin, centroids.copy())
+            assert self._value is not None
+            return self._value
+
+
+_last = _Last()
+
+
+def scale_of(frame: Any) -> float:
+    """The power of two that makes every point at most 1 long, seen from the origin."""
+    longest = math.sqrt(float(np.sum(np.square(frame.spread / _largest(frame)))))
+    longest *= _largest(frame) * 1.0001
+    return math.ldexp(1.0, -math.frexp(longest)[1]) if longest > 0 else 1.0
+
+
+def _largest(frame: Any) -> float:
+    return float(frame.spread.max(initial=0.0)) or 1.0
+
+
+def pack(centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Packed:
+    """Centroids (k, d) float64 for the loops over points of that dtype."""
+    k, d = centroids.shape
+    scale = scale_of(frame)
+    origin = frame.origin.astype(dtype)
+    centred = (centroids - origin.astype(np.float64)) * scale
+    count = -(-k // MEMBERS) * MEMBERS
+    values = np.zeros((count, d), np.float32)
+    halves = np.full(count, FILL, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values[:k] = -centred
+        halves[:k] = np.square(centred).sum(axis=1) / 2
+    packed = np.ascontiguousarray(values.reshape(-1, MEMBERS, d).transpose(0, 2, 1)).ravel()
+    slack = (1.25 * d + 10) * 2.0**-25
+    columns = np.ascontiguousarray(centroids.T)
+    return Packed(packed, halves, centroids, columns, origin, scale, slack)
+
+
+def is_filtered(centre: Packed) -> bool:
+    """Whether the float32 filter may be used."""
+    d = centre.centroids.shape[1]
+    return d <= MOST_COLUMNS and bool(np.all(centre.halves[: len(centre.centroids)] < FAR**2))
+
+
+def steps_of(frame: Any) -> tuple[np.ndarray, bool]:
+    """(d + 1,) float64 powers of two that values are multiplied with before they are rounded to
+    integers, and whether sums of these are fine enough."""
+    bits = min(51, 62 - int(frame.most_rows).bit_length())
+    weight = max(frame.most_weight, 1e-300)
+    largest = np.append(frame.spread * weight, weight)
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        steps = np.ldexp(1.0, bits - np.frexp(np.maximum(largest, 1e-290))[1])
+        typical = np.sqrt(frame.variances)
+        fine = (1 / steps[:-1] <= COARSE * typical * weight) | (frame.spread == 0)
+    return steps, bool(np.all(fine) and np.all(np.isfinite(steps)))
+
+
+class Memory:
+    """Labels, bounds and totals of a block with so many centroids."""
+
+    def __init__(self, block: Any, centroids: np.ndarray, frame: Any):
+        k, d = centroids.shape
+        n = len(block.points)
+        self.weights = np.zeros(0) if block.sample_weight is None else block.sample_weight
+        self.origin = frame.origin
+        steps, self.exact = steps_of(frame)
+        self.sums = Sums(
+            np.zeros((k, d + 1), np.int64), frame.origin, steps, self.weights, self.exact
+        )
+        self.labels = np.full(n, -1, np.int32)
+        self.upper, self.lower = np.zeros(n, np.float32), np.zeros(n, np.float32)
+        self.norms = _nearest.squared_norms(block.points, frame.origin, self.weights)
+        self.centroids = centroids.copy()
+        self.rest()
+
+    def rest(self) -> None:
+        """Forget how far the centroids have moved: right before all rows are measured."""
+        self.moved = np.zeros(len(self.centroids))
+        self.furthest = 0.0
+
+    def bounds(self) -> Bounds:
+        moved = self.moved.astype(np.float32)
+        below = np.float32(self.furthest)
+        furthest = np.array([_up(below), _down(below)])
+        return Bounds(
+            self.labels, self.upper, self.lower, _up(moved), _down(moved), furthest
+        )  # fmt: skip
+
+    def follow(self, centroids: np.ndarray, scale: float) -> None:
+        """Note how far the centroids have moved since the last call."""
+        drift = np.sqrt(np.square(centroids - self.centroids).sum(axis=1)) * (scale * (1 + 1e-12))
+        self.moved += drift
+        self.furthest += drift.max(initial=0.0)
+        self.centroids = centroids.copy()
+
+
+def _up(values: Any) -> Any:
+    return np.nextafter(values, np.float32(np.inf))
+
+
+def _down(values: Any) -> Any:
+    return np.maximum(np.nextafter(values, np.float32(-np.inf)), np.float32(0))
+
+
+def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory:
+    """Bring the block's memory up to these centroids."""
+    memory = block.memory.get("kmeans")
+    fits = (
+        memory is not None
+        and memory.centroids.shape == centroids.shape
+        and np.array_equal(memory.origin, frame.origin)
+    )
+    centre = _last.packed(centroids, frame, block.points.dtype)
+    if not fits:
+        memory = block.memory["kmeans"] = Memory(block, centroids, frame)
+        bounds = False
+    if not is_filtered(centre):
+        memory.centroids = centroids.copy()
+        memory.rest()
+        _nearest.label_by_definition(block.points, centre, memory.bounds(), memory.sums)
+        memory.lower[:] = 0
+        return memory
+    memory.follow(centroids, centre.scale)
+    if bounds:
+        now = memory.bounds()
+        if _nearest.count_candidates(now) < DENSE_SHARE * len(memory.labels):
+            tighten = centroids.size > DEAR
+            _nearest.label_candidates(block.points, centre, now, memory.sums, tighten)
+            return memory
+    memory.rest()
+    _nearest.label_all(block.points, centre, memory.bounds(), memory.sums)
+    return memory
+
+
+def partial_sums(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> tuple[Any, ...]:
+    """See kmeans.partial_sums."""
+    centroids = np.ascontiguousarray(centroids, np.float64)
+    memory = label(block, centroids, frame, bounds)
+    if memory.exact:
+        totals = memory.sums.totals / memory.sums.steps
+    else:
+        totals = np.zeros(memory.sums.totals.shape)
+        _nearest.plain_sums(block.points, memory.labels, frame.origin, memory.weights, totals)
+    sums, weights = np.ascontiguousarray(totals[:, :-1]), totals[:, -1].copy()
+    centred = centroids - frame.origin
+    inertia = memory.norms - 2 * np.sum(sums * centred)
+    inertia += np.sum(weights * np.square(centred).sum(axis=1))
+    return sums, weights, np.array([max(inertia, 0.0)])
+
+
+def assign(block: Any, centroids: np.ndarray, frame: Any) -> tuple[Any, Any]:
+    """See kmeans.assign_block."""
+    centroids = np.ascontiguousarray(centroids, np.float64)
+    memory = label(block, centroids, frame, True)
+    distances = np.empty(len(memory.labels))
+    _nearest.squared_distances(block.points, centroids, memory.labels, distances)
+    return memory.labels.copy(), distances
