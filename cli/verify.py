@@ -15,7 +15,7 @@ from pipelines.errors import DamagedResult
 @click.argument("result", metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(result: str, as_json: bool) -> None:
-    """Check checksums, shapes, symmetry and values of a result."""
+    """Check checksums, shapes and values of a result."""
     from pipelines import verify as checks
 
     try:
@@ -40,6 +40,8 @@ def rows(found: Any) -> list[tuple[str, str]]:
     if found.matrix_checked:
         missing = units.count(found.missing_pairs, "pair")
         told.append(("matrix", f"{found.n:,} x {found.n:,}, symmetric, {missing} missing"))
+    if found.labels_checked:
+        told.append(("labels", f"{found.n:,}, as many of each cluster as run.json says"))
     if found.extra:
         told.append(("not ours", ", ".join(found.extra)))
     return told

@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.errors import UsageProblem
+from pipelines.formats import arrays
 from pipelines.run_lock import LOCK
 from storage.directory import TEMPORARY, Directory
 from storage.errors import KeyMissing
 from storage.folder import Folder, split_url
 
-ARRAY = "distances.zarr"
 WORK = ".work"
 WORK_RUN = ".work/run.json"
+GAINS = ("blocks", "trials", "checkpoints", "input")  # below .work: what --resume goes on with
 OURS = {
-    ARRAY, WORK, LOCK, "run.json", "checksums.sha256", "ids.tsv", "log.jsonl", "report.html",
-    "performance.html",
+    *arrays.NAMES, WORK, LOCK, "run.json", "checksums.sha256", "ids.tsv", "log.jsonl",
+    "report.html", "performance.html", "labels.tsv", "centroids.npy", "inertia.tsv", "elbow.tsv",
+    "sample.npz",
 }  # fmt: skip
 
 
@@ -25,7 +27,7 @@ def survey(folder: Folder) -> tuple[str, dict]:
     """(state, run): what the folder holds, and its run.json or .work/run.json ({} for neither).
 
     "new": nothing, or a lock alone   "unfinished", "complete": ours   "foreign": somebody else's
-    "void": an unfinished run of ours that has no finished block; nothing is lost without it
+    "void": an unfinished run of ours with nothing finished; nothing is lost without it
     """
     names = [name for name in folder.names() if name != LOCK and not TEMPORARY.fullmatch(name)]
     if "run.json" in names:
@@ -41,10 +43,10 @@ def survey(folder: Folder) -> tuple[str, dict]:
 
 
 def is_void(folder: Folder, run: dict) -> bool:
-    """True when no block is done and no input is kept, or when the rest of it is being deleted."""
+    """True when nothing is there to go on with, or when the rest of it is being deleted."""
     if run["status"] == "deleted":
         return True
-    return not folder.list(f"{WORK}/blocks") and not folder.exists(f"{WORK}/input")
+    return not any(folder.exists(f"{WORK}/{name}") for name in GAINS)
 
 
 def read_ours(folder: Folder, key: str) -> dict:
@@ -92,9 +94,9 @@ def refuse_existing(
         refuse_other_run(folder, earlier, wanted)
     elif state == "unfinished":
         done = len(folder.list(f"{WORK}/blocks"))
-        blocks = "1 block" if done == 1 else f"{done:,} blocks"
+        blocks = f" ({done:,} block{'' if done == 1 else 's'} done)" if done else ""
         raise UsageProblem(
-            f"{url} holds an unfinished run of {earlier.get('app')} ({blocks} done).",
+            f"{url} holds an unfinished run of {earlier.get('app')}{blocks}.",
             remedy="Go on with --resume, start anew with --overwrite, or use another folder.",
         )
     elif state == "complete":

@@ -3,7 +3,8 @@
     out/swg/.lock               who writes (host, process, start, heartbeat)
     out/swg/.work/run.json      what is being computed: compared before a --resume
     out/swg/.work/blocks/I-J.json   commit mark of a block, written after its chunks
-    out/swg/.work/distances.zarr    the array while running; an object store has it at its final key
+    out/swg/.work/distances.zarr    the array while running (of kmeans: labels.zarr); an object
+                                    store has it at its final key
     out/swg/run.json            status "complete", the last object written: without it, unfinished
 
 `finish` renames the array, puts the tables, checksums.sha256 and run.json, then removes .work and
@@ -28,8 +29,8 @@ from kernels import __version__
 from pipelines import output_rules, run_lock
 from pipelines.checksums import CHECKSUMS, checksum_lines, read_checksums
 from pipelines.errors import DamagedResult, UsageProblem
-from pipelines.formats.distances import DistanceMatrix
-from pipelines.output_rules import ARRAY, WORK, WORK_RUN
+from pipelines.formats import arrays
+from pipelines.output_rules import WORK, WORK_RUN
 from pipelines.overwrite import remove_deleted_siblings, start_over
 from pipelines.run_lock import LOCK, RunLock, to_json
 from storage.directory import TEMPORARY, Directory
@@ -49,6 +50,7 @@ class ResultFolder:
         self.url, self.folder = folder.url, folder
         self.resumed = resumed
         self.complete = lock is None
+        self.array = arrays.array_of(started.get("app"))
         self._started, self._lock = started, lock
         self._made_folder = False
 
@@ -101,7 +103,7 @@ class ResultFolder:
         output_rules.refuse_existing(folder, state, earlier, wanted, resume, overwrite)
         free = folder.free_bytes()
         if free is not None and free < needed_bytes:
-            kept = "" if overwrite else f"{WORK}/{ARRAY}"
+            kept = "" if overwrite else f"{WORK}/{arrays.array_of(app)}"
             require_space(folder, needed_bytes, kept=used_bytes(folder, kept))
         remove_deleted_siblings(folder)
         made = isinstance(folder, Directory) and folder.make()
@@ -126,7 +128,7 @@ class ResultFolder:
     @property
     def array_prefix(self) -> str:
         """Key of the array in the folder while the run goes on."""
-        return f"{WORK}/{ARRAY}" if self.folder.is_local else ARRAY
+        return f"{WORK}/{self.array}" if self.folder.is_local else self.array
 
     @property
     def array_url(self) -> str:
@@ -137,18 +139,18 @@ class ResultFolder:
         """Key of a file that lives only while the run goes on."""
         return f"{WORK}/{name}"
 
-    def done_records(self) -> dict[tuple[int, int], dict]:
-        """(i, j) -> commit mark, of the blocks whose chunks are all there."""
+    def done_records(self) -> dict[tuple[int, ...], dict]:
+        """Place (i, j) -> commit mark, of the blocks whose chunks are all there."""
         stored = set(self.folder.list(self.array_prefix))
         done = {}
         marks = self.folder.get_many(self.folder.list(f"{WORK}/blocks"))
         for key, data in marks.items():
             try:
-                i, j = key.rpartition("/")[2].removesuffix(".json").split("-")
+                place = key.rpartition("/")[2].removesuffix(".json").split("-")
                 record = json.loads(data)
                 chunks = [f"{self.array_prefix}/{chunk['key']}" for chunk in record["chunks"]]
                 if stored.issuperset(chunks):
-                    done[int(i), int(j)] = record
+                    done[tuple(map(int, place))] = record
             except (ValueError, KeyError, TypeError):
                 continue  # a damaged mark counts as none: the block is computed again
         return dict(sorted(done.items()))
@@ -173,11 +175,11 @@ class ResultFolder:
             self.folder.put(f"{WORK}/keep", b"")
         if isinstance(self.folder, Directory) and hashes:
             self.folder.sweep(self.array_prefix)
-            self.folder.rename_tree(self.array_prefix, ARRAY)
+            self.folder.rename_tree(self.array_prefix, self.array)
         for name, data in files.items():
             self.folder.put(name, data)
         for name in self.folder.names():
-            if name in (ARRAY, WORK, LOCK, "run.json", CHECKSUMS):
+            if name in (self.array, WORK, LOCK, "run.json", CHECKSUMS):
                 continue
             data = files[name] if name in files else self.folder.get(name)
             hashes[name] = hashlib.sha256(data).hexdigest()
@@ -232,12 +234,12 @@ class ResultFolder:
         if not self.folder.exists(f"{self.array_prefix}/zarr.json"):
             return {}
         metadata = self.folder.get(f"{self.array_prefix}/zarr.json")
-        hashes = {f"{ARRAY}/zarr.json": hashlib.sha256(metadata).hexdigest()}
+        hashes = {f"{self.array}/zarr.json": hashlib.sha256(metadata).hexdigest()}
         for record in self.done_records().values():
             for chunk in record["chunks"]:
-                hashes[f"{ARRAY}/{chunk['key']}"] = chunk["sha256"]
-        matrix = DistanceMatrix(self.folder, self.array_prefix, None)
-        missing = [key for key in matrix.chunk_keys() if f"{ARRAY}/{key}" not in hashes]
+                hashes[f"{self.array}/{chunk['key']}"] = chunk["sha256"]
+        array = arrays.open_array(self.folder, self.array_prefix, self.array)
+        missing = [key for key in array.chunk_keys() if f"{self.array}/{key}" not in hashes]
         if missing:
             raise DamagedResult(
                 f"{self.url} lacks {len(missing):,} chunks, first: {missing[0]}.",
@@ -248,16 +250,18 @@ class ResultFolder:
     def _array_output(self, hashes: Mapping[str, str]) -> list[dict]:
         if not hashes:
             return []
-        matrix = DistanceMatrix(self.folder, self.array_prefix, None)
+        array = arrays.open_array(self.folder, self.array_prefix, self.array)
         digest = hashlib.sha256(checksum_lines(hashes)).hexdigest()
-        shape = [matrix.n, matrix.n]
-        return [{"name": ARRAY, "shape": shape, "dtype": str(matrix.dtype), "sha256": digest}]
+        facts = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
+        return [{"name": self.array, **facts}]
 
 
-def write_record(folder: Folder, i: int, j: int, record: Mapping[str, Any]) -> None:
-    """Commit block (i, j), after its chunks: record["chunks"] lists the ChunkWritten of it."""
+def write_record(folder: Folder, place: Sequence[int], record: Mapping[str, Any]) -> None:
+    """Commit the block at that place, after its chunks: record["chunks"] lists the ChunkWritten
+    of it."""
     chunks = [asdict(each) if is_dataclass(each) else dict(each) for each in record["chunks"]]
-    folder.put(f"{WORK}/blocks/{i}-{j}.json", json.dumps({**record, "chunks": chunks}).encode())
+    name = "-".join(map(str, place))
+    folder.put(f"{WORK}/blocks/{name}.json", json.dumps({**record, "chunks": chunks}).encode())
 
 
 def read_run(url: str, *, unfinished: bool = False, **storage_options: Any) -> dict:
@@ -325,10 +329,11 @@ def sweep_leftovers(folder: Folder) -> None:
 
 def undo_finish(folder: Folder) -> None:
     """After a kill between the renaming of the array and run.json: rename it back."""
-    if isinstance(folder, Directory) and folder.exists(ARRAY):
-        if folder.exists(f"{WORK}/{ARRAY}"):
-            folder.delete_tree(f"{WORK}/{ARRAY}")
-        folder.rename_tree(ARRAY, f"{WORK}/{ARRAY}")
+    for array in arrays.NAMES:
+        if isinstance(folder, Directory) and folder.exists(array):
+            if folder.exists(f"{WORK}/{array}"):
+                folder.delete_tree(f"{WORK}/{array}")
+            folder.rename_tree(array, f"{WORK}/{array}")
 
 
 def used_bytes(folder: Folder, prefix: str) -> int:

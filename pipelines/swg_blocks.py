@@ -118,7 +118,7 @@ def compute_block(block: tuple[int, int], records: Broadcast, work: Broadcast) -
         "short": done.short, "realigned": done.repeated,
         "chunks": [dataclasses.asdict(chunk) for chunk in chunks],
     }  # fmt: skip
-    write_record(what.folder, i, j, record)
+    write_record(what.folder, (i, j), record)
     return Done.of(record)
 
 

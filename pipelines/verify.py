@@ -1,4 +1,4 @@
-"""Is a result what was written? Bytes against checksums, then the matrix against itself."""
+"""Is a result what was written? Bytes against checksums, then the array against itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from pipelines.checksums import CHECKSUMS, read_checksums
 from pipelines.errors import DamagedResult
+from pipelines.formats.arrays import DISTANCES, NAMES
 from pipelines.formats.distances import DistanceMatrix, read_ids
-from pipelines.output_rules import ARRAY
+from pipelines.formats.label_array import LABELS, LabelArray
 from pipelines.results import read_run
 from storage.errors import KeyMissing
 from storage.folder import Folder, open_folder
@@ -26,7 +27,8 @@ class Verification:
     """What was looked at; `problems` is empty for a sound result.
 
     extra: files at the top of the folder that the result does not know (no damage)
-    missing_pairs: unordered pairs without a distance    matrix_checked: False when it was damaged
+    missing_pairs: unordered pairs without a distance
+    matrix_checked, labels_checked: False where there is none, or when it was damaged
     """
 
     url: str
@@ -35,6 +37,7 @@ class Verification:
     n: int | None = None
     missing_pairs: int | None = None
     matrix_checked: bool = False
+    labels_checked: bool = False
     seconds: float = 0.0
     extra: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -45,7 +48,8 @@ class Verification:
 
 
 def verify(url: str, **storage_options) -> Verification:
-    """Check every file's sha256, then shape, dtype, symmetry, diagonal and values of the matrix.
+    """Check every file's sha256, then shape, dtype, symmetry, diagonal and values of a matrix, or
+    shape, range and number of labels.
 
     Raises DamagedResult with the first problems; its `verification` holds all of them.
     """
@@ -55,10 +59,10 @@ def verify(url: str, **storage_options) -> Verification:
     folder = open_folder(url, **storage_options)
     hashes = read_checksums(folder)
     check_bytes(folder, hashes, found)
-    if not any(problem.startswith(ARRAY) for problem in found.problems) and any(
-        name.startswith(f"{ARRAY}/") for name in hashes
-    ):
-        check_matrix(folder, run, found)
+    for array, check in ((DISTANCES, check_matrix), (LABELS, check_labels)):
+        damaged_bytes = any(problem.startswith(array) for problem in found.problems)
+        if not damaged_bytes and any(name.startswith(f"{array}/") for name in hashes):
+            check(folder, run, found)
     found.seconds = time.monotonic() - began
     if found.problems:
         raise damaged(found)
@@ -99,17 +103,18 @@ def check_bytes(folder: Folder, hashes: dict[str, str], found: Verification) -> 
         for name in folder.names()
         if name not in listed_at_top and name != CHECKSUMS and not name.startswith(".")
     )
-    for name in folder.list(ARRAY):
-        if name not in hashes:
-            found.problems.append(f"{name} does not belong to the array")
+    for array in sorted(NAMES):
+        for name in folder.list(array):
+            if name not in hashes:
+                found.problems.append(f"{name} does not belong to the array")
 
 
 def check_matrix(folder: Folder, run: dict, found: Verification) -> None:
     """Add what is wrong with the stored matrix; it is read once, in pairs of mirrored blocks."""
     try:
         ids = read_ids(folder) if folder.exists("ids.tsv") else None
-        matrix = DistanceMatrix(folder, ARRAY, ids)
-        check_description(matrix, run, found)
+        matrix = DistanceMatrix(folder, DISTANCES, ids)
+        check_description(DISTANCES, matrix, run, found)
         found.n = matrix.n
         found.missing_pairs = check_values(matrix, found)
     except (DamagedResult, KeyMissing) as error:
@@ -123,13 +128,44 @@ def check_matrix(folder: Folder, run: dict, found: Verification) -> None:
         )
 
 
-def check_description(matrix: DistanceMatrix, run: dict, found: Verification) -> None:
-    """Shape and dtype as run.json has them, and the chunks that the triangle asks for."""
-    output = next((one for one in run.get("outputs", []) if one["name"] == ARRAY), {})
-    shape, dtype = [matrix.n, matrix.n], str(matrix.dtype)
+def check_labels(folder: Folder, run: dict, found: Verification) -> None:
+    """Add what is wrong with the stored labels: shape, range, and how many there are of each."""
+    try:
+        labels = LabelArray(folder, LABELS)
+        check_description(LABELS, labels, run, found)
+        found.n = labels.n
+        sizes = np.zeros(len(run["sizes"]), np.int64)
+        for first, chunk in labels.chunks():
+            if chunk.min() < 0 or chunk.max() >= len(sizes):
+                row = first + int(np.argmax((chunk < 0) | (chunk >= len(sizes))))
+                raise DamagedResult(
+                    f"{LABELS} has label {chunk[row - first]} in row {row:,}, outside 0 to "
+                    f"{len(sizes) - 1}."
+                )
+            sizes += np.bincount(chunk, minlength=len(sizes))
+    except (DamagedResult, KeyMissing) as error:
+        found.problems.append(str(error).rstrip("."))
+        return
+    except (KeyError, TypeError):
+        found.problems.append("run.json tells no sizes of the clusters")
+        return
+    found.labels_checked = True
+    for cluster in np.flatnonzero(sizes != run["sizes"])[:1]:
+        found.problems.append(
+            f"{LABELS} has {sizes[cluster]:,} rows of cluster {cluster}, run.json says "
+            f"{run['sizes'][cluster]:,}"
+        )
+
+
+def check_description(
+    name: str, array: DistanceMatrix | LabelArray, run: dict, found: Verification
+) -> None:
+    """Shape and dtype as run.json has them."""
+    output = next((one for one in run.get("outputs", []) if one["name"] == name), {})
+    shape, dtype = list(array.shape), str(array.dtype)
     if (output.get("shape"), output.get("dtype")) != (shape, dtype):
         found.problems.append(
-            f"{ARRAY} is {dtype} {shape}, run.json says {output.get('dtype')} {output.get('shape')}"
+            f"{name} is {dtype} {shape}, run.json says {output.get('dtype')} {output.get('shape')}"
         )
 
 
@@ -139,7 +175,7 @@ def check_values(matrix: DistanceMatrix, found: Verification) -> int:
     zero_diagonal = matrix.attributes.get("kind", "distance") != "score"
     missing = 0
     for i, j, block in upper_blocks(matrix):
-        where = f"{ARRAY} block ({i}, {j})"
+        where = f"{DISTANCES} block ({i}, {j})"
         if i == j or matrix.triangle == "full":
             mirror = block.T if i == j else matrix.block(j, i).T
             found.problems += asymmetries(where, matrix.block_size, i, j, block, mirror)

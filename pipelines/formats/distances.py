@@ -226,6 +226,10 @@ class DistanceMatrix:
             raise DamagedResult(f"{self.url} has {self.n:,} rows, ids.tsv {len(ids):,} records.")
         self.ids = ids
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.n, self.n
+
     @cached_property
     def n_blocks(self) -> int:
         """Blocks along one side."""

@@ -51,18 +51,18 @@ def power(number, config, folder):
     time.sleep(config.naptime)
     if config.mishap == "task" and number == 3:
         raise ValueError(f"{number} is unlucky")
-    write_record(folder, number, number, {"chunks": [], "value": number**config.power})
+    write_record(folder, (number,), {"chunks": [], "value": number**config.power})
 
 
 def run(job, engine, folder):
     if job.config.mishap == "bug":
         raise ZeroDivisionError("a bug")
-    done = {number for number, _ in folder.done_records()}
+    done = {number for (number,) in folder.done_records()}
     left = [number for number in job.numbers if number not in done]
     key = "fake-power-{}".format
     for _ in engine.map(power, left, job.config, folder.folder, key=key):
         pass
-    rows = [(number, record["value"]) for (number, _), record in folder.done_records().items()]
+    rows = [(number, record["value"]) for (number,), record in folder.done_records().items()]
     table = "".join(f"{number}\t{value}\n" for number, value in rows).encode()
     config = merged_values(job.config, job.options)
     blocks = {"done": len(rows), "computed": len(left)}

@@ -39,7 +39,7 @@ def write_block(results, layout, values, i, j):
     size = layout.block_size
     block = values[i * size : (i + 1) * size, j * size : (j + 1) * size]
     chunks = layout.write_block(results.folder, results.array_prefix, i, j, block)
-    write_record(results.folder, i, j, {"chunks": chunks, "seconds": 0.5})
+    write_record(results.folder, (i, j), {"chunks": chunks, "seconds": 0.5})
 
 
 def write_blocks(results, layout, values, *, stop=None):
