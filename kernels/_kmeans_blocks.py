@@ -29,7 +29,6 @@ class _Last:
         self._value: Packed | None = None
 
     def packed(self, centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Packed:
-        key = (dtype, frame.origin, centroids)
         with self._lock:
             old = self._key
             if not (

@@ -27,7 +27,7 @@ from kernels._tiles import (
     PACKED_BITS,
     TILE,
     bits_float,
-    score_block,
+    score_blocks,
     transpose_rows,
 )
 
@@ -40,7 +40,7 @@ SCAN = 1024  # rows that are tested before their survivors are measured
 class Packed(NamedTuple):
     """Centroids as the loops want them.
 
-    packed, halves   flat float32, see _tiles.score_block; the last block is filled up
+    packed, halves   flat float32, see _tiles.score_blocks; the last block is filled up
     centroids, columns   (k, d) and (d, k) float64
     origin (d,)      of the points' dtype; scale: power of two; scaled points are at most 1 long
     slack            see above
@@ -81,93 +81,113 @@ class Sums(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of one call."""
+    """Scratch for a batch of rows: a whole number of tiles.
 
-    tile: np.ndarray  # (d * TILE,) float32
+    A batch, not a tile, is the unit of the functions below: calling one costs Numba a thousand
+    cycles for the counting of references.
+    """
+
+    tiles: np.ndarray  # (batch * d,) float32
     rows: np.ndarray  # (LANES, d) float32
-    norms: np.ndarray  # (TILE,) float32
-    best: np.ndarray  # (TILE,) int32, and the next two
-    second: np.ndarray
-    blocks: np.ndarray
+    norms: np.ndarray  # (batch,) float32, and all below
+    best: np.ndarray  # int32
+    second: np.ndarray  # int32
+    blocks: np.ndarray  # int32
+    numbers: np.ndarray  # int64: which rows they are
+    low: np.ndarray  # float32
+    high: np.ndarray  # float32
+    found: np.ndarray  # int32
     distances: np.ndarray  # (k,) float64
-    numbers: np.ndarray  # (TILE,) int64
-    low: np.ndarray  # (TILE,) float32, and the next
-    high: np.ndarray
-    found: np.ndarray  # (TILE,) int32
 
 
 @njit
 def work_for(d, k):
+    batch = max(min(1024, 32768 // d // TILE * TILE), TILE)
     return Work(
-        np.zeros(d * TILE, np.float32), np.zeros((LANES, d), np.float32),
-        np.zeros(TILE, np.float32), np.zeros(TILE, np.int32), np.zeros(TILE, np.int32),
-        np.zeros(TILE, np.int32), np.zeros(k, np.float64), np.zeros(TILE, np.int64),
-        np.zeros(TILE, np.float32), np.zeros(TILE, np.float32), np.zeros(TILE, np.int32),
+        np.zeros(d * batch, np.float32), np.zeros((LANES, d), np.float32),
+        np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int32),
+        np.zeros(batch, np.int32), np.zeros(batch, np.int64), np.zeros(batch, np.float32),
+        np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(k, np.float64),
     )  # fmt: skip
 
 
 @njit
-def fill_tile(points, centre, work):
-    """Points of the rows work.numbers, around the origin and scaled, as columns; their norms."""
+def fill_tiles(points, count, centre, work):
+    """The first `count` rows of work.numbers, around the origin and scaled, as columns of tiles.
+    The last tile is filled up with its last row."""
     d = points.shape[1]
-    tile, rows, norms, numbers = work.tile, work.rows, work.norms, work.numbers
+    tiles, rows, numbers = work.tiles, work.rows, work.numbers
     origin, scale = centre.origin, points.dtype.type(centre.scale)
-    if d >= LANES:
-        for first in range(0, TILE, LANES):
+    while count % TILE:
+        numbers[count] = numbers[count - 1]
+        count += 1
+    for first in range(0, count, LANES):
+        place = first // TILE * TILE * d
+        at = first % TILE
+        if d < LANES:
+            for p in range(LANES):
+                row = numbers[first + p]
+                for c in range(d):
+                    tiles[place + c * TILE + at + p] = (points[row, c] - origin[c]) * scale
+        else:
+            tile = tiles[place : place + d * TILE]
             for p in range(LANES):
                 row = numbers[first + p]
                 for c in range(d):
                     rows[p, c] = (points[row, c] - origin[c]) * scale
             for c in range(0, d - LANES + 1, LANES):
-                transpose_rows(rows, c, tile, first)
+                transpose_rows(rows, c, tile, at)
             if d % LANES:
-                transpose_rows(rows, d - LANES, tile, first)
-    else:
-        for p in range(TILE):
-            row = numbers[p]
-            for c in range(d):
-                tile[c * TILE + p] = (points[row, c] - origin[c]) * scale
-    half, bias = np.float32(0.5), np.float32(1 + 10 * centre.slack)
-    for p in range(TILE):
-        a = b = e = f = np.float32(0)
-        c = 0
-        while c + 4 <= d:
-            a += tile[c * TILE + p] * tile[c * TILE + p]
-            b += tile[(c + 1) * TILE + p] * tile[(c + 1) * TILE + p]
-            e += tile[(c + 2) * TILE + p] * tile[(c + 2) * TILE + p]
-            f += tile[(c + 3) * TILE + p] * tile[(c + 3) * TILE + p]
-            c += 4
-        while c < d:
-            a += tile[c * TILE + p] * tile[c * TILE + p]
-            c += 1
-        norms[p] = ((a + b) + (e + f)) * half * bias
+                transpose_rows(rows, d - LANES, tile, at)
+    return count
 
 
 @njit
-def measure_tile(d, centre, work):
-    """Bounds of the smallest and second smallest distance of the tile's points, and the label.
+def norm_tiles(d, count, centre, work):
+    """Half the squared lengths of the points in the tiles, summed in four chains."""
+    half, bias = np.float32(0.5), np.float32(1 + 10 * centre.slack)
+    tiles, norms = work.tiles, work.norms
+    sums = np.zeros(4 * TILE, np.float32)
+    for first in range(0, count, TILE):
+        sums[:] = 0
+        for c in range(d):
+            chain, place = c % 4 * TILE, first * d + c * TILE
+            for p in range(TILE):
+                x = tiles[place + p]
+                sums[chain + p] += x * x
+        for p in range(TILE):
+            total = (sums[p] + sums[TILE + p]) + (sums[2 * TILE + p] + sums[3 * TILE + p])
+            norms[first + p] = total * half * bias
+
+
+@njit
+def measure_tiles(d, count, centre, work):
+    """Bounds of the smallest and second smallest distance of the tiles' points, and the labels.
 
     work.found is the label, or -1 where it is not certain; work.high bounds the smallest distance
     from above, work.low the others from below (scaled)."""
-    best, second, blocks = work.best, work.second, work.blocks
-    for p in range(TILE):
-        best[p] = HIGHEST
-        second[p] = HIGHEST
-    for block in range(centre.halves.shape[0] // MEMBERS):
-        score_block(
-            work.tile, d, centre.packed, centre.halves, work.norms, block, best, second, blocks
-        )
-    slack = centre.slack
+    packed, halves, slack = centre.packed, centre.halves, centre.slack
+    n_blocks = halves.shape[0] // MEMBERS
+    best, second, blocks, norms = work.best, work.second, work.blocks, work.norms
+    found, highs, lows = work.found, work.high, work.low
+    best[:count] = HIGHEST
+    second[:count] = HIGHEST
+    for first in range(0, count, TILE):
+        last = first + TILE
+        score_blocks(
+            work.tiles[first * d : last * d], d, packed, halves, norms[first:last], n_blocks,
+            best[first:last], second[first:last], blocks[first:last],
+        )  # fmt: skip
     above, below = np.float32(1 + 40 * slack + 2**-18), np.float32(1 - 20 * slack - 2**-20)
     blur, tiny, two = np.float32(21 * slack), np.float32(1e-37), np.float32(2)
-    for p in range(TILE):
+    for p in range(count):
         high = bits_float(best[p] & ~LOW_BITS) * above + tiny
-        low = (bits_float(second[p] & ~LOW_BITS) - blur * work.norms[p]) * below
+        low = (bits_float(second[p] & ~LOW_BITS) - blur * norms[p]) * below
         low = max(low, np.float32(0))
         label = blocks[p] * MEMBERS + (best[p] & LOW_BITS)
-        work.found[p] = label if high < low else -1
-        work.high[p] = np.sqrt(two * high)
-        work.low[p] = np.sqrt(two * low) * SAFE
+        found[p] = label if high < low else -1
+        highs[p] = np.sqrt(two * high)
+        lows[p] = np.sqrt(two * low) * SAFE
 
 
 @njit
@@ -178,9 +198,8 @@ def by_definition(points, row, columns, distances):
         distances[j] = 0.0
     for c in range(d):
         x = np.float64(points[row, c])
-        line = columns[c]
         for j in range(k):
-            apart = x - line[j]
+            apart = x - columns[c, j]
             distances[j] += apart * apart
     label, smallest, second = 0, np.inf, np.inf
     for j in range(k):
@@ -192,84 +211,135 @@ def by_definition(points, row, columns, distances):
 
 
 @njit
-def book(points, row, label, times, sums):
-    """Add a row to the totals of its label, or take it away (times = -1)."""
-    d = points.shape[1]
-    weighted = sums.weights.shape[0] > 0
-    weight = sums.weights[row] if weighted else 1.0
-    line = sums.totals[label]
-    for c in range(d):
-        value = (np.float64(points[row, c]) - sums.origin[c]) * weight
-        line[c] += times * np.int64(np.rint(value * sums.steps[c]))
-    line[d] += times * np.int64(np.rint(weight * sums.steps[d]))
+def make_certain(points, count, centre, work):
+    """Measure by the definition where the label is not certain."""
+    found, numbers, scale = work.found, work.numbers, centre.scale
+    columns, distances = centre.columns, work.distances
+    for p in range(count):
+        if found[p] < 0:
+            label, smallest, second = by_definition(points, numbers[p], columns, distances)
+            found[p] = label
+            work.high[p] = np.float32(np.sqrt(smallest) * scale * (1 + 1e-6)) + np.float32(1e-37)
+            work.low[p] = np.float32(min(np.sqrt(second) * scale, 1e30) * (1 - 1e-6))
 
 
 @njit
-def settle_tile(points, count, centre, bounds, sums, work):
-    """Write labels, bounds and totals of the first `count` rows of the tile."""
+def book_changes(points, count, bounds, sums, work):
+    """Write the labels, and carry the rows whose label changed from one total to the other."""
+    d, labels = points.shape[1], bounds.labels
+    found, numbers = work.found, work.numbers
+    totals, origin, steps, weights = sums.totals, sums.origin, sums.steps, sums.weights
+    weighted, keep = weights.shape[0] > 0, sums.keep
     for p in range(count):
-        if work.found[p] < 0:
-            row = work.numbers[p]
-            label, smallest, second = by_definition(points, row, centre.columns, work.distances)
-            work.found[p] = label
-            work.high[p] = np.float32(np.sqrt(smallest) * centre.scale * (1 + 1e-6)) + 1e-37
-            work.low[p] = np.float32(min(np.sqrt(second) * centre.scale, 1e30) * (1 - 1e-6))
-    rounding, furthest = np.float32(2**-22), bounds.furthest[1]
-    for p in range(count):
-        row, label = work.numbers[p], work.found[p]
-        moved = bounds.moved_down[label]
-        bounds.upper[row] = (work.high[p] - moved) + (work.high[p] + moved) * rounding
-        total = work.low[p] + furthest
-        bounds.lower[row] = total - total * rounding
-        old = bounds.labels[row]
-        if old != label:
-            bounds.labels[row] = label
-            if sums.keep:
-                book(points, row, label, 1, sums)
-                if old >= 0:
-                    book(points, row, old, -1, sums)
+        row, label = numbers[p], found[p]
+        old = labels[row]
+        if old == label:
+            continue
+        labels[row] = label
+        if not keep:
+            continue
+        weight = weights[row] if weighted else 1.0
+        last = np.int64(np.rint(weight * steps[d]))
+        totals[label, d] += last
+        if old < 0:
+            for c in range(d):
+                value = (np.float64(points[row, c]) - origin[c]) * weight
+                totals[label, c] += np.int64(np.rint(value * steps[c]))
+            continue
+        totals[old, d] -= last
+        for c in range(d):
+            value = (np.float64(points[row, c]) - origin[c]) * weight
+            whole = np.int64(np.rint(value * steps[c]))
+            totals[label, c] += whole
+            totals[old, c] -= whole
 
 
 @njit
 def label_all(points, centre, bounds, sums):
-    """Measure every row."""
+    """Measure every row. The centroids count as not moved since."""
     n, d = points.shape
     work = work_for(d, centre.centroids.shape[0])
-    for start in range(0, n, TILE):
-        count = min(TILE, n - start)
-        for p in range(TILE):
-            work.numbers[p] = start + min(p, count - 1)
-        fill_tile(points, centre, work)
-        measure_tile(d, centre, work)
-        settle_tile(points, count, centre, bounds, sums, work)
+    batch, numbers = work.norms.shape[0], work.numbers
+    upper, lower = bounds.upper, bounds.lower
+    for start in range(0, n, batch):
+        count = min(batch, n - start)
+        for p in range(count):
+            numbers[p] = start + p
+        full = fill_tiles(points, count, centre, work)
+        norm_tiles(d, full, centre, work)
+        measure_tiles(d, full, centre, work)
+        make_certain(points, count, centre, work)
+        upper[start : start + count] = work.high[:count]
+        lower[start : start + count] = work.low[:count]
+        book_changes(points, count, bounds, sums, work)
 
 
 @njit
 def count_candidates(bounds):
     """Rows whose bounds do not tell that they stay."""
-    found = 0
-    furthest = bounds.furthest[0]
-    for row in range(bounds.labels.shape[0]):
-        upper = bounds.upper[row] + bounds.moved_up[bounds.labels[row]]
-        found += not (upper < (bounds.lower[row] - furthest) * SAFE)
+    labels, uppers, lowers, moved = bounds.labels, bounds.upper, bounds.lower, bounds.moved_up
+    found, furthest = 0, bounds.furthest[0]
+    for row in range(labels.shape[0]):
+        upper = uppers[row] + moved[labels[row]]
+        found += not (upper < (lowers[row] - furthest) * SAFE)
     return found
 
 
 @njit
-def _distance(points, row, centroids, label):
-    """Squared distance to a centroid, good to a few ulps."""
-    a = b = 0.0
+def candidates_in(start, stop, bounds, waiting, left):
+    """Append the rows whose bounds do not tell that they stay to the first `left` of waiting."""
+    labels, uppers, lowers, moved = bounds.labels, bounds.upper, bounds.lower, bounds.moved_up
+    furthest = bounds.furthest[0]
+    for row in range(start, stop):
+        upper = uppers[row] + moved[labels[row]]
+        waiting[left] = row
+        left += not (upper < (lowers[row] - furthest) * SAFE)
+    return left
+
+
+@njit
+def tightened(points, centre, bounds, waiting, done, left):
+    """Look at the distance to the own centroid of waiting[done:left]; those stay that still may
+    be nearer to another one. Returns the new `left`."""
     d = points.shape[1]
-    line = centroids[label]
-    for c in range(0, d - 1, 2):
-        x = np.float64(points[row, c]) - line[c]
-        y = np.float64(points[row, c + 1]) - line[c + 1]
-        a += x * x
-        b += y * y
-    if d % 2:
-        x = np.float64(points[row, d - 1]) - line[d - 1]
-        a += x * x
-    return a + b
+    labels, uppers, lowers = bounds.labels, bounds.upper, bounds.lower
+    moved_down, furthest, centroids = bounds.moved_down, bounds.furthest[0], centre.centroids
+    rounding, kept = np.float32(2**-22), done
+    for place in range(done, left):
+        row = waiting[place]
+        label = labels[row]
+        even = odd = 0.0
+        for c in range(0, d - 1, 2):
+            x = np.float64(points[row, c]) - centroids[label, c]
+            y = np.float64(points[row, c + 1]) - centroids[label, c + 1]
+            even += x * x
+            odd += y * y
+        if d % 2:
+            x = np.float64(points[row, d - 1]) - centroids[label, d - 1]
+            even += x * x
+        high = np.float32(np.sqrt(even + odd) * centre.scale * (1 + 1e-6)) + np.float32(1e-37)
+        moved = moved_down[label]
+        uppers[row] = (high - moved) + (high + moved) * rounding
+        waiting[kept] = row
+        kept += not (high < (lowers[row] - furthest) * SAFE)
+    return kept
+
+
+@njit
+def measure_waiting(points, count, centre, bounds, sums, work):
+    """Measure the first `count` rows of work.numbers and write what is found."""
+    full = fill_tiles(points, count, centre, work)
+    norm_tiles(points.shape[1], full, centre, work)
+    measure_tiles(points.shape[1], full, centre, work)
+    make_certain(points, count, centre, work)
+    rounding, furthest = np.float32(2**-22), bounds.furthest[1]
+    found, numbers, high, low = work.found, work.numbers, work.high, work.low
+    upper, lower, moved_down = bounds.upper, bounds.lower, bounds.moved_down
+    for p in range(count):
+        moved, total = moved_down[found[p]], low[p] + furthest
+        upper[numbers[p]] = (high[p] - moved) + (high[p] + moved) * rounding
+        lower[numbers[p]] = total - total * rounding
+    book_changes(points, count, bounds, sums, work)
 
 
 @njit
@@ -278,37 +348,20 @@ def label_candidates(points, centre, bounds, sums, tighten):
     the own centroid first. Returns the number of rows measured."""
     n, d = points.shape
     work = work_for(d, centre.centroids.shape[0])
-    waiting = np.empty(SCAN + TILE, np.int64)
-    left, measured, furthest = 0, 0, bounds.furthest[0]
-    rounding = np.float32(2**-22)
+    batch = work.norms.shape[0]
+    waiting = np.empty(SCAN + batch, np.int64)
+    left, measured = 0, 0
     for start in range(0, n, SCAN):
         stop = min(n, start + SCAN)
-        for row in range(start, stop):
-            label = bounds.labels[row]
-            upper = bounds.upper[row] + bounds.moved_up[label]
-            waiting[left] = row
-            left += not (upper < (bounds.lower[row] - furthest) * SAFE)
+        before = left
+        left = candidates_in(start, stop, bounds, waiting, left)
         if tighten:
-            kept = 0
-            for place in range(left):
-                row = waiting[place]
-                label = bounds.labels[row]
-                squared = _distance(points, row, centre.centroids, label)
-                high = np.float32(np.sqrt(squared) * centre.scale * (1 + 1e-6)) + np.float32(1e-37)
-                moved = bounds.moved_down[label]
-                bounds.upper[row] = (high - moved) + (high + moved) * rounding
-                waiting[kept] = row
-                kept += not (high < (bounds.lower[row] - furthest) * SAFE)
-            left = kept
+            left = tightened(points, centre, bounds, waiting, before, left)
         done = 0
-        last = stop == n
-        while left - done >= TILE or (last and done < left):
-            count = min(TILE, left - done)
-            for p in range(TILE):
-                work.numbers[p] = waiting[done + min(p, count - 1)]
-            fill_tile(points, centre, work)
-            measure_tile(d, centre, work)
-            settle_tile(points, count, centre, bounds, sums, work)
+        while left - done >= batch or (stop == n and done < left):
+            count = min(batch, left - done)
+            work.numbers[:count] = waiting[done : done + count]
+            measure_waiting(points, count, centre, bounds, sums, work)
             done += count
         measured += done
         for place in range(left - done):
@@ -320,13 +373,16 @@ def label_candidates(points, centre, bounds, sums, tighten):
 @njit
 def label_by_definition(points, centre, bounds, sums):
     """What label_all does, without the filter: for inputs that it is not made for."""
-    work = work_for(points.shape[1], centre.centroids.shape[0])
-    for start in range(0, points.shape[0], TILE):
-        count = min(TILE, points.shape[0] - start)
+    n, d = points.shape
+    work = work_for(d, centre.centroids.shape[0])
+    batch = work.norms.shape[0]
+    for start in range(0, n, batch):
+        count = min(batch, n - start)
         for p in range(count):
             work.numbers[p] = start + p
             work.found[p] = -1
-        settle_tile(points, count, centre, bounds, sums, work)
+        make_certain(points, count, centre, work)
+        book_changes(points, count, bounds, sums, work)
 
 
 @njit

@@ -125,12 +125,12 @@ def _scores(builder, tile, columns, packed, halves, norms, block):
 
 
 @intrinsic
-def score_block(typing, tile, columns, packed, halves, norms, block, best, second, blocks):
-    """Take one block of centroids into account for a tile.
+def score_blocks(typing, tile, columns, packed, halves, norms, count, best, second, blocks):
+    """The nearest and the second nearest of `count` blocks of centroids, of each point of a tile.
 
     tile (columns * TILE,) float32    coordinates, column after column
-    packed (.., columns, MEMBERS)     -c of the centroids, float32, flat
-    halves (.., MEMBERS)              |c|^2 / 2 of them, float32, flat
+    packed (count, columns, MEMBERS)  -c of the centroids, float32, flat
+    halves (count, MEMBERS)           |c|^2 / 2 of them, float32, flat
     norms (TILE,) float32             |y|^2 / 2 of the points
     best, second (TILE,) int32        smallest packed scores so far, updated
     blocks (TILE,) int32              the block that best is from, updated
@@ -141,29 +141,33 @@ def score_block(typing, tile, columns, packed, halves, norms, block, best, secon
             _data(context, builder, kind, arg) if isinstance(kind, types.Array) else arg
             for kind, arg in zip(signature.args, args, strict=True)
         ]
-        tile_, columns_, packed_, halves_, norms_, block_, best_, second_, blocks_ = pointers
-        scores = _scores(builder, tile_, columns_, packed_, halves_, norms_, block_)
-        number = _splat(builder, builder.trunc(block_, _I32), _INTS)
-        for r in range(VECTORS):
-            packed_scores = []
-            for m in range(MEMBERS):
-                bits = builder.bitcast(scores[m][r], _INTS)
-                bits = builder.and_(bits, _integers(-(1 << PACKED_BITS)))
-                packed_scores.append(builder.or_(bits, _integers(m)))
-            low, next_low = _two_smallest(builder, packed_scores)
-            at = _number(r * LANES)
-            old = _load(builder, best_, at, _INTS)
-            runner_up = _load(builder, second_, at, _INTS)
-            from_here = builder.icmp_signed("<", low, old)
-            origin = builder.select(from_here, number, _load(builder, blocks_, at, _INTS))
-            low, next_low = _joined(builder, old, runner_up, low, next_low)
-            _store(builder, low, best_, at, _INTS)
-            _store(builder, next_low, second_, at, _INTS)
-            _store(builder, origin, blocks_, at, _INTS)
+        with cgutils.for_range(builder, pointers[5]) as loop:
+            _score_block(builder, *pointers[:5], loop.index, *pointers[6:])
         return context.get_dummy_value()
 
-    given = (tile, columns, packed, halves, norms, block, best, second, blocks)
+    given = (tile, columns, packed, halves, norms, count, best, second, blocks)
     return types.void(*given), codegen
+
+
+def _score_block(builder, tile, columns, packed, halves, norms, block, best, second, blocks):
+    scores = _scores(builder, tile, columns, packed, halves, norms, block)
+    number = _splat(builder, builder.trunc(block, _I32), _INTS)
+    for r in range(VECTORS):
+        packed_scores = []
+        for m in range(MEMBERS):
+            bits = builder.bitcast(scores[m][r], _INTS)
+            bits = builder.and_(bits, _integers(-(1 << PACKED_BITS)))
+            packed_scores.append(builder.or_(bits, _integers(m)))
+        low, next_low = _two_smallest(builder, packed_scores)
+        at = _number(r * LANES)
+        old = _load(builder, best, at, _INTS)
+        runner_up = _load(builder, second, at, _INTS)
+        from_here = builder.icmp_signed("<", low, old)
+        origin = builder.select(from_here, number, _load(builder, blocks, at, _INTS))
+        low, next_low = _joined(builder, old, runner_up, low, next_low)
+        _store(builder, low, best, at, _INTS)
+        _store(builder, next_low, second, at, _INTS)
+        _store(builder, origin, blocks, at, _INTS)
 
 
 def _transposed(builder, rows):
