@@ -149,9 +149,16 @@ ELEMENTWISE: dict[str, np.ufunc] = {"sum": np.add, "min": np.minimum, "max": np.
 
 def combiner(job: Job) -> Callable[[Partial, Partial], Partial]:
     """combine(left, right) of a job; the result may be left, written over."""
-    if callable(job.combine):
-        return job.combine
-    operation = ELEMENTWISE[job.combine]
+    return combine_by(job.combine)
+
+
+def combine_by(op: str | Callable[[Partial, Partial], Partial]) -> Callable[..., Partial]:
+    """As combiner(), for Job.combine alone. ValueError for an unknown name."""
+    if callable(op):
+        return op
+    if op not in ELEMENTWISE:
+        raise ValueError(f"combine must be {', '.join(ELEMENTWISE)} or a function, not {op!r}")
+    operation = ELEMENTWISE[op]
 
     def combine(left: Partial, right: Partial) -> Partial:
         if isinstance(left, tuple):
