@@ -42,7 +42,7 @@ class ByteStream:
         self._keep = keep
         self._hash = hashlib.sha256()
         self._close = ExitStack()
-        self._file: IO[bytes] = _open(url, self._close)
+        self._file: IO[bytes] = open_stored(url, self._close)
 
     def __enter__(self) -> "ByteStream":
         return self
@@ -123,6 +123,16 @@ def read_bytes(url: str) -> bytes:
             raise InputProblem(f"{stream.name} {error}.", remedy="Copy it again.") from error
 
 
+def read_at(file: IO[bytes], start: int, nbytes: int, name: str) -> bytes:
+    """nbytes of a stored file from byte `start`; fewer where it ends. Raises StorageError."""
+    try:
+        file.seek(start)
+        return file.read(nbytes)
+    except Exception as error:  # each remote library has its own
+        text = f"{name}: reading stopped after {start:,} bytes: {error}."
+        raise StorageError(text, remedy="Try again, or copy the file here first.") from error
+
+
 def compression_of(first: bytes) -> str:
     """'none', 'gzip', 'bzip2', 'xz' or 'zstd', by the first bytes of a file."""
     if first.startswith(b"\x1f\x8b"):
@@ -165,7 +175,11 @@ def _gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _open(url: str, close: ExitStack) -> IO[bytes]:
+def open_stored(url: str, close: ExitStack) -> IO[bytes]:
+    """The bytes of a file or URL as they are stored; closed by `close`. See read_at.
+
+    Raises UsageProblem when there is no such file, StorageError when it cannot be reached.
+    """
     if url == "-":
         if sys.stdin.isatty():
             raise UsageProblem("standard input is a terminal.", remedy="Pipe a file into it.")
