@@ -137,3 +137,50 @@ def distance_matrix(name, sequences, scoring, **options):
                 value, _ = distance(name, sequences[i], sequences[j], scoring, **one_strand)
                 values[i, j] = values[j, i] = value
     return values
+
+
+def kmeans_distances(points, centroids):
+    """(n, k) squared distances in float64, columns added up from first to last."""
+    distances = np.zeros((len(points), len(centroids)))
+    for x, c in zip(points.T.astype(np.float64), centroids.T, strict=True):
+        distances += (x[:, None] - c) ** 2
+    return distances
+
+
+def kmeans_labels(points, centroids):
+    """The nearest centroid of every point, the lower index of equal ones."""
+    return kmeans_distances(points, centroids).argmin(axis=1)
+
+
+def kmeans_sums(points, labels, k, weights=None):
+    """(sums (k, d), weights (k,)) of the points of each label, in extended precision."""
+    weights = np.ones(len(points)) if weights is None else weights
+    sums = np.zeros((k, points.shape[1]), np.longdouble)
+    np.add.at(sums, labels, points.astype(np.longdouble) * weights[:, None])
+    totals = np.zeros(k, np.longdouble)
+    np.add.at(totals, labels, weights.astype(np.longdouble))
+    return sums, totals
+
+
+def kmeans_inertia(points, centroids, weights=None):
+    """Sum of the squared distances to the nearest centroids, in extended precision."""
+    nearest = kmeans_distances(points, centroids).min(axis=1).astype(np.longdouble)
+    return float((nearest if weights is None else nearest * weights).sum())
+
+
+def kmeans_step(points, centroids, weights=None):
+    """Centroids after one iteration. Each empty cluster takes the farthest point that is left as
+    its only member, unless that point lies on its centroid; points of weight 0 do not count."""
+    labels = kmeans_labels(points, centroids)
+    distances = kmeans_distances(points, centroids)[np.arange(len(points)), labels]
+    counted = np.ones(len(points), bool) if weights is None else weights > 0
+    farthest = sorted(np.flatnonzero(counted), key=lambda i: (-distances[i], i))
+    empty = [j for j in range(len(centroids)) if not counted[labels == j].any()]
+    for cluster, point in zip(empty, farthest, strict=False):
+        if distances[point] > 0:
+            labels[point] = cluster
+    sums, totals = kmeans_sums(points, labels, len(centroids), weights)
+    moved = centroids.copy()
+    some = totals > 0
+    moved[some] = (sums[some] / totals[some, None]).astype(np.float64)
+    return moved
