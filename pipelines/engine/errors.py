@@ -40,6 +40,17 @@ class ChunkBroken(EngineError):
         return type(self), (str(self), self.suspects), self.__dict__
 
 
+class PartitionMissing(EngineError):
+    """A partition is not, or no longer, held by the process that was asked for it."""
+
+    def __init__(self, key: str, index: int):
+        super().__init__(f"partition {index} of {key} is not held here")
+        self.key, self.index = key, index
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.key, self.index)
+
+
 class MemoryRefused(EngineError):
     """The plan, or a task, needs more memory than a worker may use."""
 
