@@ -19,7 +19,10 @@ from cli.screen import Screen
 from pipelines import app as declaration
 from pipelines.errors import UsageProblem
 
-APPLICATIONS = {"swg": "pipelines.swg"}  # a module with Config, prepare() and run()
+APPLICATIONS = {  # modules with Config, prepare() and run()
+    "swg": "pipelines.swg",
+    "kmeans": "pipelines.kmeans",
+}
 
 
 class Applications(click.Group):

@@ -7,10 +7,8 @@ checksums.sha256). An interrupted run goes on with --resume.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,14 +18,13 @@ from pipelines.app import RunOptions, argument, check_fields, option
 from pipelines.engine import (
     Broadcast,
     Engine,
-    check_token,
     heavy_first,
     refuse_if_too_big,
     row_ranges,
-    scratch,
 )
 from pipelines.happenings import Happenings
 from pipelines.results import ResultFolder, keep_input
+from pipelines.run_steps import check_output, performance_page
 from pipelines.swg_blocks import (
     Done,
     Sequences,
@@ -174,12 +171,7 @@ def check_memory(job: Job, engine: Engine) -> None:
 def start_work(job: Job, engine: Engine, results: ResultFolder) -> tuple[Broadcast, Broadcast]:
     """Everything before the first block: shared output checked, array made, kernels warm."""
     folder, config = results.folder, job.config
-    token, key = job.new_token(), results.work_key("token")
-    try:
-        folder.put(key, token)
-        check_token(engine, f"{results.url.rstrip('/')}/{key}", token)
-    finally:
-        folder.delete(key)
+    check_output(engine, results, job.new_token())
     if job.standard_input is not None:
         keep_input(results, job.standard_input)
     folder.put(f"{results.array_prefix}/zarr.json", job.layout.metadata())
@@ -203,20 +195,3 @@ def self_scores_of(job: Job, engine: Engine, records: Broadcast) -> np.ndarray |
     for part, scores in engine.map(score_slice, slices, records, key=slice_key):
         result[slice(*part)] = scores
     return result
-
-
-@contextlib.contextmanager
-def performance_page(engine: Engine) -> Iterator[list[bytes]]:
-    """A list that holds Dask's report of what ran inside once that is over; serial has none."""
-    pages: list[bytes] = []
-    if engine.name == "serial":
-        yield pages
-        return
-    folder = scratch.make()
-    try:
-        path = folder / "performance.html"
-        with engine.performance_report(str(path)):
-            yield pages
-        pages.append(path.read_bytes())
-    finally:
-        scratch.remove(folder)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
-from pipelines.app import merged_values
 from pipelines.engine import Engine
 from pipelines.formats.distances import ids_table, open_distances, printable
 from pipelines.formats.labels import Labels
 from pipelines.happenings import Happenings
-from pipelines.machine import host, versions
 from pipelines.neighbours import label_agreement
 from pipelines.report import swg_report
 from pipelines.results import ResultFolder, read_run
+from pipelines.run_steps import provenance
 from pipelines.swg_blocks import Done, block_key
 from pipelines.swg_plan import Job
 from storage.folder import open_folder
@@ -31,15 +29,7 @@ def summarise(
     pairs = {name: total[name] for name in ("zero", "one", "missing", "clipped", "short")}
     repeated = sum(n for key, n in seen.repeated.items() if key.startswith("swg-distance-"))
     warnings = [*job.warnings, *([engine.cpu_warning] if engine.cpu_warning else [])]
-    return {
-        "argv": list(job.options.command),
-        "config": merged_values(job.config, job.options) | resolved_values(job),
-        "random_state": job.options.random_state,
-        "versions": versions(),
-        "host": host(),
-        "executor": {"name": engine.name, "reason": engine.reason},
-        "workers": [dataclasses.asdict(worker) for worker in engine.workers],
-        "workers_lost": len(seen.lost),
+    return provenance(job, engine, len(seen.lost)) | {
         "records": job.records.n,
         "distance": job.config.distance,
         "pairs": {"total": total["pairs"], **pairs},
@@ -58,16 +48,6 @@ def summarise(
         "warnings": [*warnings, *result_warnings(total)],
         "plan": job.plan,
     }  # fmt: skip
-
-
-def resolved_values(job: Job) -> dict[str, dict[str, Any]]:
-    """What 'auto' and None stood for, as run.json shows it."""
-    rows = merged_values(job.config, job.options)
-    return {
-        name: {"value": value, "origin": rows[name]["origin"], "given": rows[name]["value"]}
-        for name, value in job.resolved.items()
-        if rows[name]["value"] != value
-    }
 
 
 def result_warnings(total: dict[str, int]) -> list[str]:

@@ -9,7 +9,7 @@ import zarr
 
 import kernels
 from kernels import swg as kernel
-from pipelines import swg, swg_results
+from pipelines import run_steps, swg, swg_results
 from pipelines.engine import connect
 from pipelines.errors import UsageProblem
 from pipelines.exports import export
@@ -276,7 +276,7 @@ def test_killed_finish__leaves_no_file_of_another_run(fasta, tmp_path, no_report
 
 
 def test_refused_token__leaves_no_folder(fasta, tmp_path, monkeypatch):
-    monkeypatch.setattr(swg, "check_token", lambda *args: 1 / 0)
+    monkeypatch.setattr(run_steps, "check_token", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(fasta, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,124 @@
+"""What befell a run that iterates: its iterations, chunks, partitions and checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from pipelines.engine import Event
+from pipelines.engine.events import (
+    BackupStarted,
+    Checkpointed,
+    ChunkEnded,
+    IterationEnded,
+    PartitionLoaded,
+    PartitionsMoved,
+    RankSlow,
+    RolledBack,
+    TaskEnded,
+)
+from pipelines.engine.job import Row
+from pipelines.happenings import Happenings
+
+NOTED = (PartitionsMoved, RolledBack, Checkpointed, BackupStarted, RankSlow)
+FACTS = ("run", "iteration", "job", "started", "mapped", "stopped", "seconds")  # of every row
+
+
+class IterationLog(Happenings):
+    """A listener of an engine, for applications that iterate in one or several runs.
+
+    rows       one dict an iteration: `FACTS`, those of `begin`, and what the job records
+    chunks     one dict a chunk: run, job, first, n_iter, ranks (how many), overhead_s
+    timeline   {"worker", "started", "stopped", "kind"} of each task
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, Any]] = []
+        self.chunks: list[dict[str, Any]] = []
+        self.timeline: list[dict[str, Any]] = []
+        self.on_checkpoint: Callable[[int], object] = lambda iteration: None
+        self._of_run: dict[str, Any] = {}
+        self._counts: dict[type, int] = {}
+
+    def begin(self, run: int, **facts: Any) -> None:
+        """What is told from now on belongs to that run."""
+        self._of_run = {"run": run, **facts}
+
+    def count(self, kind: type) -> int:
+        """How many events of that kind there were."""
+        return self._counts.get(kind, 0)
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        self._counts[type(event)] = self.count(type(event)) + 1
+        if isinstance(event, IterationEnded):
+            self.rows.append(self._of_run | as_row(event.row))
+        elif isinstance(event, ChunkEnded):
+            facts = dataclasses.asdict(event) | {"ranks": len(event.ranks)}
+            self.chunks.append(self._of_run | facts)
+        elif isinstance(event, PartitionLoaded | TaskEnded):
+            self._draw(event)
+        elif isinstance(event, NOTED):
+            self.note(type(event).__name__, **dataclasses.asdict(event))
+        if isinstance(event, Checkpointed):
+            self.on_checkpoint(event.iteration)
+
+    def _draw(self, event: PartitionLoaded | TaskEnded) -> None:
+        if isinstance(event, TaskEnded):
+            span = {"started": event.started, "stopped": event.stopped}
+            kind = event.key.partition("-")[0]
+            self.timeline.append({"worker": event.worker, **span, "kind": kind})
+
+
+def as_row(row: Row) -> dict[str, Any]:
+    """An iteration as log.jsonl has it."""
+    facts = dataclasses.asdict(row)
+    values = facts.pop("values")
+    return facts | {"seconds": list(row.seconds)} | values
+
+
+def imbalance(row: dict[str, Any]) -> float:
+    """Seconds of the slowest rank over those of the mean rank; 1 where one does all."""
+    seconds = row["seconds"]
+    mean = sum(seconds) / len(seconds) if seconds else 0.0
+    return max(seconds) / mean if mean > 0 else 1.0
+
+
+def spent(row: dict[str, Any]) -> float:
+    """Seconds of an iteration, from its start to its end."""
+    return float(row["stopped"] - row["started"])
+
+
+def iteration_facts(log: IterationLog) -> dict[str, Any]:
+    """For run.json: how long iterations took, what lay between them, what was done twice.
+
+    overhead_s is what an iteration takes beyond the map of its slowest rank: exchange, update,
+    waiting, and the driver between two chunks.
+    """
+    rows = log.rows
+    between = sum(chunk["overhead_s"] for chunk in log.chunks)
+    inside = [max(spent(row) - max(row["seconds"], default=0.0), 0.0) for row in rows]
+    first = [spent(row) for row in rows if row["iteration"] == 1]
+    later = [spent(row) for row in rows if row["iteration"] > 1]
+    return {
+        "iterations": len(rows),
+        "chunks": len(log.chunks),
+        "ranks": max((chunk["ranks"] for chunk in log.chunks), default=0),
+        "seconds_median": median([spent(row) for row in rows]),
+        "first_seconds_median": median(first),
+        "later_seconds_median": median(later),
+        "overhead_seconds_median": median(inside),
+        "between_chunks_seconds": between,
+        "imbalance_median": median([imbalance(row) for row in rows]),
+        "checkpoints": log.count(Checkpointed),
+        "rollbacks": log.count(RolledBack),
+        "backups": log.count(BackupStarted),
+    }
+
+
+def median(values: list[float]) -> float | None:
+    """None of nothing."""
+    return statistics.median(values) if values else None

@@ -1,0 +1,64 @@
+"""Steps that the runs of all applications share."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from pipelines.app import merged_values
+from pipelines.engine import Engine, check_token, scratch
+from pipelines.machine import host, versions
+from pipelines.results import ResultFolder
+
+
+def check_output(engine: Engine, results: ResultFolder, token: bytes) -> None:
+    """Raise unless every worker reads under the output what is written there here."""
+    key = results.work_key("token")
+    try:
+        results.folder.put(key, token)
+        check_token(engine, f"{results.url.rstrip('/')}/{key}", token)
+    finally:
+        results.folder.delete(key)
+
+
+@contextlib.contextmanager
+def performance_page(engine: Engine) -> Iterator[list[bytes]]:
+    """A list that holds Dask's report of what ran inside once that is over; serial has none."""
+    pages: list[bytes] = []
+    if engine.name == "serial":
+        yield pages
+        return
+    folder = scratch.make()
+    try:
+        path = folder / "performance.html"
+        with engine.performance_report(str(path)):
+            yield pages
+        pages.append(path.read_bytes())
+    finally:
+        scratch.remove(folder)
+
+
+def provenance(job: Any, engine: Engine, lost: int) -> dict[str, Any]:
+    """What run.json says of command, options, software and machines."""
+    return {
+        "argv": list(job.options.command),
+        "config": merged_values(job.config, job.options) | resolved_values(job),
+        "random_state": job.options.random_state,
+        "versions": versions(),
+        "host": host(),
+        "executor": {"name": engine.name, "reason": engine.reason},
+        "workers": [dataclasses.asdict(worker) for worker in engine.workers],
+        "workers_lost": lost,
+    }
+
+
+def resolved_values(job: Any) -> dict[str, dict[str, Any]]:
+    """What 'auto' and None stood for, as run.json shows it."""
+    rows = merged_values(job.config, job.options)
+    return {
+        name: {"value": value, "origin": rows[name]["origin"], "given": rows[name]["value"]}
+        for name, value in job.resolved.items()
+        if rows[name]["value"] != value
+    }
