@@ -121,11 +121,10 @@ class BackupStarted:
 
 @dataclass(frozen=True)
 class RankSlow:
-    """A worker needs `factor` times as long as the others, or is not heard of (factor inf)."""
+    """A worker that is left out for a while. reason: 'not heard of for 12 s'."""
 
-    key: str
     worker: str
-    factor: float
+    reason: str
 
 
 Event = (

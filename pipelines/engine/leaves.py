@@ -1,6 +1,6 @@
 """What a worker does with the partitions it holds, the leaves of the tree: the same everywhere.
 
-The leaves run in a pool of threads, in any order: a Folding combines what comes in the one fixed
+The leaves run in a few threads, in any order: a Folding combines what comes in the one fixed
 tree, so the bytes do not depend on the threads.
 """
 
@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pipelines.engine import pinned
-from pipelines.engine.attempt import AttemptFailed, packed
+from pipelines.engine.attempt import Attempt, AttemptFailed, Outcome, packed
 from pipelines.engine.errors import ChunkBroken
-from pipelines.engine.job import Chunk, Job, Partial, State, advance, combiner
+from pipelines.engine.job import Job, Partial, State, advance, combiner
 from pipelines.engine.tree import Folding, Node
 
 
@@ -29,54 +29,101 @@ class LeafFailed(ChunkBroken):
         return type(self), (self.leaf, self.failure)
 
 
-def fold_leaves(
-    key: str, n: int, leaves: Sequence[int], chunk: Chunk, worker: str, n_threads: int
-) -> dict[Node, Partial]:
-    """map over `leaves` of the n partitions `key`, combined as far as these leaves allow.
+class Leaves:
+    """The n partitions `key` as far as they are held here, run in n_threads threads.
 
-    Raises LeafFailed for the first map that raised.
+    worker   name of this worker, for errors
+    A context manager: the threads live from call to call and end with it.
     """
-    job, state, args = chunk.job, chunk.state, chunk.args
-    folding: Folding[Partial] = Folding(n, combiner(job))
-    cache = pinned.cache()
 
-    def one(leaf: int) -> None:
-        with cache.use(key, leaf) as partition:
+    def __init__(self, key: str, n: int, worker: str, n_threads: int):
+        self.key, self.n, self.worker = key, n, worker
+        self._n_threads = n_threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def fold(
+        self, leaves: Iterable[int], job: Job, state: State, args: Sequence[Any]
+    ) -> dict[Node, Partial]:
+        """map over the leaves, combined as far as these leaves allow.
+
+        Raises LeafFailed for the first map that raised.
+        """
+        folding: Folding[Partial] = Folding(self.n, combiner(job))
+
+        def one(leaf: int) -> None:
             try:
-                partial = job.map(partition, state, *args)
-            except Exception as error:
-                raise LeafFailed(leaf, packed(error, worker)) from error
-        folding.add((0, leaf), partial)
+                done = self.attempt(job.map, leaf, (state, *args))
+            except AttemptFailed as failure:
+                raise LeafFailed(leaf, failure) from failure
+            folding.add((0, leaf), done.result)
 
-    run_threads(one, leaves, n_threads)
-    return folding.nodes
+        self.run(one, leaves)
+        return folding.nodes
 
+    def attempt(self, function: Callable[..., Any], leaf: int, args: Sequence[Any]) -> Outcome:
+        """function(partition, *args), timed. Raises AttemptFailed."""
 
-def run_threads(one: Callable[[int], None], leaves: Iterable[int], n_threads: int) -> None:
-    """one(leaf) for each leaf, in up to n_threads threads; the first error ends it."""
-    todo = iter(leaves)
-    if n_threads <= 1:
-        for leaf in todo:
-            one(leaf)
-        return
-    lock, stop = threading.Lock(), threading.Event()
+        def one(leaf: int) -> Any:
+            with pinned.cache().use(self.key, leaf) as partition:
+                return function(partition, *args)
 
-    def drain() -> None:
-        while not stop.is_set():
-            with lock:
-                leaf = next(todo, None)
-            if leaf is None:
-                return
+        return Attempt(one, leaf, ()).run(self.worker)
+
+    def attempts(
+        self, function: Callable[..., Any], leaves: Iterable[int], args: Sequence[Any]
+    ) -> dict[int, Outcome | AttemptFailed]:
+        """What became of each leaf."""
+        found: dict[int, Outcome | AttemptFailed] = {}
+
+        def one(leaf: int) -> None:
             try:
+                found[leaf] = self.attempt(function, leaf, args)
+            except AttemptFailed as failure:
+                found[leaf] = failure
+
+        self.run(one, leaves)
+        return found
+
+    def run(self, one: Callable[[int], None], leaves: Iterable[int]) -> None:
+        """one(leaf) for each leaf; the first error ends it."""
+        leaves = list(leaves)
+        if self._n_threads <= 1 or len(leaves) <= 1:
+            for leaf in leaves:
                 one(leaf)
-            except BaseException:
-                stop.set()
-                raise
+            return
+        todo, lock, stop = iter(leaves), threading.Lock(), threading.Event()
 
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="leaves") as pool:
-        threads = [pool.submit(drain) for _ in range(n_threads)]
-    for thread in threads:
-        thread.result()
+        def drain() -> None:
+            while not stop.is_set():
+                with lock:
+                    leaf = next(todo, None)
+                if leaf is None:
+                    return
+                try:
+                    one(leaf)
+                except BaseException:
+                    stop.set()
+                    raise
+
+        threads = [self.pool.submit(drain) for _ in range(min(self._n_threads, len(leaves)))]
+        errors = [thread.exception() for thread in threads]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads, thread_name_prefix="leaves")
+        return self._pool
+
+    def __enter__(self) -> Leaves:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 def next_state(
@@ -85,5 +132,15 @@ def next_state(
     """advance(), with what it raises as LeafFailed(None)."""
     try:
         return advance(job, state, total, args)
+    except Exception as error:
+        raise LeafFailed(None, packed(error, worker)) from error
+
+
+def recorded(job: Job, state: State, worker: str) -> dict[str, float]:
+    """What the job tells of its new state, as numbers that JSON can hold."""
+    if job.record is None:
+        return {}
+    try:
+        return {name: float(value) for name, value in job.record(state).items()}
     except Exception as error:
         raise LeafFailed(None, packed(error, worker)) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pipelines.engine.errors import MemoryRefused
 
 GIB = 2**30
@@ -53,3 +55,25 @@ def in_words(n_bytes: int) -> str:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+@dataclass(frozen=True)
+class CacheSize:
+    """Room of a worker for partitions.
+
+    memory   'auto' (half of the worker's limit), bytes, '64MiB', or None for no limit
+    disk     whether what does not fit lies on the worker's disk; else its source is read again
+    """
+
+    memory: str | float | None = "auto"
+    disk: bool = True
+
+    def memory_bytes(self, limit_bytes: int | None) -> int | None:
+        """For a worker of that limit (0 and None: it has none). Raises ValueError."""
+        if self.memory is None:
+            return None
+        if self.memory == "auto":
+            return limit_bytes // 2 if limit_bytes else None
+        from dask.utils import parse_bytes
+
+        return int(parse_bytes(self.memory))

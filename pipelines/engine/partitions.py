@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,23 +47,35 @@ class Tally:
     moved: int = 0
     reloaded: int = 0
 
+    def facts(self) -> dict[str, int]:
+        """See engine.partition_facts."""
+        summed = {
+            name: sum(getattr(counts, name) for counts in self.counts.values())
+            for name in ("source_reads", "memory_hits", "disk_hits", "spilled_bytes")
+        }
+        return {
+            "partitions": len(self.nbytes),
+            "bytes": sum(self.nbytes.values()),
+            **summed,
+            "moved": self.moved,
+            "reloaded": self.reloaded,
+        }
 
-def make(
+
+def new_partitions(
     load: Callable[[Any], Any],
     sources: Sequence[Any],
     costs: Sequence[float] | None,
     name: str,
     replicas: int,
 ) -> Partitions:
-    """Raises ValueError for no sources, costs of another number, or no replica at all."""
-    import uuid
-
+    """Raises ValueError for no sources, costs of another number, or too many replicas."""
     sources = tuple(sources)
     if not sources:
         raise ValueError("there must be at least one partition: no sources")
     costs = tuple(costs) if costs is not None else (1.0,) * len(sources)
     if len(costs) != len(sources):
         raise ValueError(f"{len(sources)} sources, but {len(costs)} costs")
-    if replicas < 1:
-        raise ValueError(f"replicas must be at least 1, not {replicas}")
+    if replicas not in (1, 2):
+        raise ValueError(f"replicas must be 1 or 2, not {replicas}")
     return Partitions(name, f"{name}-{uuid.uuid4().hex}", load, sources, costs, replicas)

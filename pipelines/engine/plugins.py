@@ -12,7 +12,8 @@ from typing import Any
 
 from distributed import Worker, WorkerPlugin
 
-from pipelines.engine import broadcast
+from pipelines.engine import broadcast, pinned
+from pipelines.engine.memory import CacheSize
 
 _RESULTS: dict[str, Any] = {}  # of run_everywhere, by plugin name, until they are collected
 
@@ -60,6 +61,17 @@ class RunOnce(WorkerPlugin):
 
     def teardown(self, worker: Worker) -> None:
         _RESULTS.pop(self.name, None)
+
+
+class SizeCache(WorkerPlugin):
+    """Gives a worker's partitions their room: in memory, and on the worker's own disk."""
+
+    def __init__(self, name: str, size: CacheSize):
+        self.name, self.size = name, size
+
+    def setup(self, worker: Worker) -> None:
+        room = self.size.memory_bytes(worker.memory_manager.memory_limit)
+        pinned.configure(room, worker.local_directory if self.size.disk else None)
 
 
 def take_result(name: str) -> tuple[Any, ...]:

@@ -26,3 +26,24 @@ def after_exception(attempt: int, retries: int, exit_code: int | None) -> Verdic
 def is_stalled(without_worker_s: float, all_paused_s: float) -> bool:
     """Whether waiting on for a worker is hopeless."""
     return without_worker_s >= NO_WORKERS_S or all_paused_s >= ALL_PAUSED_S
+
+
+FRUITLESS = 10  # broken chunks in a row, whatever broke them
+LEAST_CHUNK_S = 0.05
+
+
+def is_hopeless(broken: int) -> bool:
+    """Whether to give up after so many broken chunks without one that ended."""
+    return broken >= FRUITLESS
+
+
+def chunk_seconds(wished_s: float, broken: int) -> float:
+    """Length of the next chunk: halved with every one that broke, so that something is kept even
+    when workers die faster than a chunk ends."""
+    return max(min(wished_s, LEAST_CHUNK_S), wished_s / 2**broken)
+
+
+def bench_seconds(strikes: int) -> float:
+    """How long a worker that was benched so many times is left out, at least: a slow one costs
+    the others less when it comes back less often."""
+    return min(60.0, 2.0**strikes - 2.0)

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from distributed.comm import get_address_host
 from pipelines.engine import broadcast
 from pipelines.engine.attempt import Attempt
 from pipelines.engine.broadcast import Broadcast
+from pipelines.engine.chunk import run_iterations
 from pipelines.engine.contract import WorkerInfo, prefix_of, shown_name
 from pipelines.engine.errors import EngineError
 from pipelines.engine.events import (
@@ -27,10 +28,15 @@ from pipelines.engine.events import (
     WorkerJoined,
     WorkerLost,
 )
-from pipelines.engine.plugins import HoldFile, HoldValue, RunOnce, take_result
+from pipelines.engine.job import Chunk, ChunkDone
+from pipelines.engine.memory import CacheSize
+from pipelines.engine.partitions import Partitions, new_partitions
+from pipelines.engine.pins import Pins
+from pipelines.engine.plugins import HoldFile, HoldValue, RunOnce, SizeCache, take_result
 from pipelines.engine.retry import RETRIES
+from pipelines.engine.rounds import Folds, map_round
 from pipelines.engine.tree import reduce_pairwise
-from pipelines.engine.window import Window
+from pipelines.engine.window import Window, ask_workers
 
 
 class TasksEngine:
@@ -53,6 +59,7 @@ class TasksEngine:
         scratch: Path | None = None,
         end: Callable[[], None] = lambda: None,
         listeners: Iterable[Listener] = (),
+        cache: CacheSize | None = None,
     ):
         self.client, self.reason, self.dashboard = client, reason, dashboard
         self.cpu_warning: str | None = None
@@ -62,7 +69,11 @@ class TasksEngine:
         self._happened: deque[tuple[float, dict[str, Any]]] = deque()
         self._windows: list[Window] = []
         self._closed = False
-        client.subscribe_topic("all", self._happened.append)
+        self._cache, self._cache_is_sized = cache or CacheSize(), False
+        self._info: dict[str, dict[str, Any]] = {}
+        self.waiting: list[threading.Condition] = []  # of the posts that want to know what happens
+        self.pins = Pins(self)
+        client.subscribe_topic("all", self._hear)
         self._known = self._ask_workers()
 
     # What it is
@@ -76,10 +87,36 @@ class TasksEngine:
     def slots(self) -> int:
         return max(1, sum(worker.nthreads for worker in self._known.values()))
 
+    @property
+    def live(self) -> dict[str, WorkerInfo]:
+        """The workers by address, as far as the driver has heard; asks nobody."""
+        return {address: self._known[address] for address in self._info if address in self._known}
+
+    @property
+    def states(self) -> dict[str, str]:
+        """'running', 'paused', 'closing_gracefully', ... by address, as of the last refresh()."""
+        return {address: state["status"] for address, state in self._info.items()}
+
+    @property
+    def seen(self) -> dict[str, float]:
+        """The scheduler's time of the last heartbeat by address, as of the last refresh()."""
+        return {address: state["last_seen"] for address, state in self._info.items()}
+
+    def refresh(self) -> dict[str, float]:
+        """Ask the scheduler for its workers anew; returns `seen`. Raises EngineError."""
+        self._known = self._known | self._ask_workers()
+        return self.seen
+
+    def name_of(self, address: str) -> str:
+        worker = self._known.get(address)
+        return worker.name if worker else address
+
     def _ask_workers(self) -> dict[str, WorkerInfo]:
         """Address -> worker, from the scheduler."""
-        info = self.client.scheduler_info(n_workers=-1)["workers"]
-        return {address: self._worker(address, state) for address, state in info.items()}
+        before, self._info = self._info, ask_workers(self.client)
+        for address in before.keys() - self._info.keys():
+            self.pins.forget(address)
+        return {address: self._worker(address, state) for address, state in self._info.items()}
 
     def _worker(self, address: str, state: dict[str, Any]) -> WorkerInfo:
         facts = self._facts.get(address) or self._facts.get("") or {}
@@ -125,7 +162,7 @@ class TasksEngine:
             return HoldValue(key, value)
         return HoldFile(key, str(path))
 
-    def _register(self, plugin: HoldValue | HoldFile | RunOnce) -> None:
+    def _register(self, plugin: HoldValue | HoldFile | RunOnce | SizeCache) -> None:
         self._plugins.append(plugin.name)
         for attempts_left in (2, 1, 0):
             try:
@@ -146,26 +183,70 @@ class TasksEngine:
     ) -> Iterator[tuple[Any, Any]]:
         items = list(items)
         prefix = prefix_of(key(items[0])) if items else ""
-        self._tell(MapStarted(prefix, len(items)))
+        self.tell(MapStarted(prefix, len(items)))
         tasks = Window(
             self.client,
             lambda item: Attempt(function, item, args),
             key,
             retries,
             lambda: window or 3 * self.slots + 2,
-            self._tell,
-            self._look,
+            self.tell,
+            self.look,
         )
         self._windows.append(tasks)
         try:
             yield from tasks.results(items)
         finally:
             self._windows.remove(tasks)
-            self._look()
-            self._tell(MapEnded(prefix))
+            self.look()
+            self.tell(MapEnded(prefix))
 
     def reduce(self, merge: Callable[[Any, Any], Any], parts: Iterable[Any]) -> Any:
         return reduce_pairwise(merge, parts)
+
+    # Partitions
+
+    def partitions(
+        self,
+        load: Callable[[Any], Any],
+        sources: Sequence[Any],
+        *,
+        costs: Sequence[float] | None = None,
+        key: str = "partition",
+        replicas: int = 1,
+    ) -> Partitions:
+        made = new_partitions(load, sources, costs, key, replicas)
+        if not self._cache_is_sized:
+            self._register(SizeCache(f"cache-{uuid.uuid4().hex}", self._cache))
+            self._cache_is_sized = True
+        self.pins.add(made)
+        self.pins.ensure(made)
+        return made
+
+    def release(self, partitions: Partitions) -> None:
+        self.pins.release(partitions)
+
+    def partition_facts(self, partitions: Partitions) -> dict[str, int]:
+        return self.pins.facts(partitions)
+
+    def map_partitions(
+        self, function: Callable[..., Any], partitions: Partitions, *args: Any, key: str = "map"
+    ) -> list[Any]:
+        self.tell(MapStarted(key, partitions.n))
+        try:
+            return map_round(self, partitions, function, args, key)
+        finally:
+            self.look()
+            self.tell(MapEnded(key))
+
+    def run_chunk(self, partitions: Partitions, chunk: Chunk) -> ChunkDone:
+        return run_iterations(chunk, Folds(self, partitions, chunk).fold, "driver")
+
+    def spmd(self, function: Callable[..., Any], partitions: Partitions, *args: Any) -> list[Any]:
+        raise EngineError(
+            "plain tasks cannot talk to each other, as this step needs",
+            remedy="Use --executor gang, or serial.",
+        )
 
     @contextlib.contextmanager
     def performance_report(self, path: str) -> Iterator[None]:
@@ -186,6 +267,7 @@ class TasksEngine:
                 self.client.unsubscribe_topic("all")
             for name in self._plugins:
                 broadcast.forget(name)
+            self.pins.release_all()
             if self._scratch is None:
                 unregister = threading.Thread(target=self._unregister, daemon=True)
                 unregister.start()
@@ -206,10 +288,22 @@ class TasksEngine:
 
     # What it tells
 
-    def _look(self) -> None:
+    @property
+    def has_news(self) -> bool:
+        """Whether look() has something to do."""
+        return bool(self._happened)
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Called in the client's own thread."""
+        self._happened.append(event)
+        for condition in list(self.waiting):
+            with condition:
+                condition.notify_all()
+
+    def look(self) -> None:
         """Tell what happened to workers. Dask's messages come in another thread, listeners hear
         of them here, in the thread that runs the engine."""
-        while self._happened and not self._closed:
+        while self.has_news and not self._closed:
             at, message = self._happened.popleft()
             action, address = message.get("action"), message.get("worker")
             if action == "remove-worker":
@@ -217,17 +311,19 @@ class TasksEngine:
             elif action == "add-worker":
                 self._known = self._known | self._ask_workers()
                 if address in self._known:
-                    self._tell(WorkerJoined(self._known[address].name, at))
+                    self.tell(WorkerJoined(self._known[address].name, at))
 
     def _lost(self, address: Any, at: float, message: dict[str, Any]) -> None:
         worker = self._known.pop(address, None)
+        self._info.pop(address, None)
+        self.pins.forget(address)
         name = worker.name if worker else str(address)
-        self._tell(WorkerLost(name, at))
+        self.tell(WorkerLost(name, at))
         if not message.get("expected"):
             for window in self._windows:
                 for lost in ("processing-tasks", "lost-computed-tasks"):
                     window.worker_lost(name, set(message.get(lost, ())))
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)

@@ -11,6 +11,7 @@ serial, tasks and any number of workers give the same bits.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
@@ -71,16 +72,20 @@ class Folding(Generic[T]):
     def __init__(self, n: int, combine: Callable[[T, T], T]):
         self.n, self._combine = n, combine
         self.nodes: dict[Node, T] = {}
+        self._lock = threading.Lock()
 
     def add(self, node: Node, value: T) -> None:
+        """Threads may add at the same time: they combine outside the lock."""
         level, k = node
         width = -(-self.n // (1 << level))
         while width > 1:
             partner = k ^ 1
             if partner < width:
-                other = self.nodes.pop((level, partner), None)
-                if other is None:
-                    break
+                with self._lock:
+                    other = self.nodes.pop((level, partner), None)
+                    if other is None:
+                        self.nodes[level, k] = value
+                        return
                 value = self._combine(value, other) if k < partner else self._combine(other, value)
             level, k, width = level + 1, k >> 1, (width + 1) // 2
         self.nodes[level, k] = value

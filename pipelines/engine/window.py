@@ -161,11 +161,16 @@ class Stall:
 
 def worker_states(client: Client) -> list[str]:
     """'running', 'paused', ... of each worker; EngineError when the scheduler is gone."""
+    return [worker["status"] for worker in ask_workers(client).values()]
+
+
+def ask_workers(client: Client) -> dict[str, dict[str, Any]]:
+    """What the scheduler knows of each worker, by address; EngineError when it is gone."""
     try:
-        workers = client.scheduler_info(n_workers=-1)["workers"]
+        workers: dict[str, dict[str, Any]] = client.scheduler_info(n_workers=-1)["workers"]
     except (OSError, TimeoutError, RuntimeError) as error:
         raise EngineError(f"lost the scheduler {client.scheduler.address}: {error}") from error
-    return [worker["status"] for worker in workers.values()]
+    return workers
 
 
 def run_on_worker(attempt: Attempt) -> Outcome:

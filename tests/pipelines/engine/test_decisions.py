@@ -6,10 +6,17 @@ import pytest
 from dask.utils import key_split
 
 from pipelines.engine import MemoryRefused, TaskFailed, refuse_if_too_big
-from pipelines.engine.connect import choose_executor
+from pipelines.engine.connect import choose_executor, for_protocol
 from pipelines.engine.contract import prefix_of
-from pipelines.engine.memory import in_words, worker_limit
-from pipelines.engine.retry import Verdict, after_exception, is_stalled
+from pipelines.engine.memory import CacheSize, in_words, worker_limit
+from pipelines.engine.retry import (
+    Verdict,
+    after_exception,
+    bench_seconds,
+    chunk_seconds,
+    is_hopeless,
+    is_stalled,
+)
 from pipelines.engine.tree import reduce_pairwise
 from pipelines.engine.window import dashboard_key
 
@@ -113,8 +120,55 @@ def test_choose_executor__takes_serial_for_short_work(executor, nworkers, given,
 
 
 def test_choose_executor__refuses_unknown_names():
-    with pytest.raises(ValueError, match="auto, serial or tasks"):
-        choose_executor("gang", None, False, None)
+    with pytest.raises(ValueError, match="auto, serial, tasks or gang"):
+        choose_executor("spark", None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("executor", "nworkers", "given", "seconds", "expected"),
+    [
+        ("auto", None, False, 0.5, "serial"),
+        ("auto", None, False, 60, "gang"),
+        ("auto", 2, False, 0.5, "gang"),
+        ("auto", None, True, 0.5, "gang"),
+        ("tasks", None, False, 60, "tasks"),
+        ("gang", None, False, 0.1, "gang"),
+    ],
+)
+def test_choose_executor__takes_a_gang_for_iterations(executor, nworkers, given, seconds, expected):
+    assert choose_executor(executor, nworkers, given, seconds, iterative=True)[0] == expected
+
+
+def test_for_protocol__leaves_clusters_without_tcp_to_tasks():
+    assert for_protocol("gang", "asked for", "tls://10.0.0.1:8786") == ("gang", "asked for")
+    assert for_protocol("serial", "asked for", "") == ("serial", "asked for")
+    name, reason = for_protocol("gang", "asked for", "ucx://10.0.0.1:8786")
+    assert name == "tasks"
+    assert "speaks ucx" in reason
+
+
+def test_chunk_seconds__are_halved_by_every_chunk_that_broke():
+    assert [chunk_seconds(2.0, broken) for broken in (0, 1, 3, 9)] == [2.0, 1.0, 0.25, 0.05]
+    assert chunk_seconds(0.0, 4) == 0.0
+
+
+def test_is_hopeless__after_ten_broken_chunks():
+    assert not is_hopeless(9)
+    assert is_hopeless(10)
+
+
+def test_bench_seconds__grow_with_every_strike():
+    assert [bench_seconds(strikes) for strikes in (1, 2, 3, 20)] == [0, 2, 6, 60]
+
+
+def test_cache_size__is_half_the_limit_or_what_is_asked_for():
+    assert CacheSize().memory_bytes(1000) == 500
+    assert CacheSize().memory_bytes(None) is None
+    assert CacheSize(None).memory_bytes(1000) is None
+    assert CacheSize("64MiB").memory_bytes(1000) == 64 * 2**20
+    assert CacheSize(4096).memory_bytes(None) == 4096
+    with pytest.raises(ValueError, match="cannot|Could not|invalid|interpret"):
+        CacheSize("much").memory_bytes(None)
 
 
 def test_task_failed__survives_pickling():

@@ -1,0 +1,49 @@
+"""A chunk of iterations with the driver in the loop: what serial and tasks do, and what a gang
+must give the same bytes as."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipelines.engine.job import Chunk, ChunkDone, Partial, Row, State
+from pipelines.engine.leaves import next_state, recorded
+
+
+@dataclass(frozen=True)
+class Folded:
+    """All partials of one iteration, combined. seconds: of the maps, as in Row; mapped: when."""
+
+    total: Partial
+    seconds: tuple[float, ...]
+    mapped: float
+    ranks: tuple[str, ...]
+
+
+def run_iterations(chunk: Chunk, fold: Callable[[State], Folded], worker: str) -> ChunkDone:
+    """fold(state), update, and so on until the chunk's end. Raises LeafFailed."""
+    job, done = chunk.job, chunk.first
+    rows: list[Row] = []
+    deadline = time.monotonic() + chunk.budget_s
+    state = copy.deepcopy(chunk.state)  # an update that writes into it can still be rolled back
+    outcome = ""
+    ranks: set[str] = set()
+    while not outcome:
+        started = time.time()
+        folded = fold(state)
+        state, outcome, following = next_state(job, state, folded.total, chunk.args, worker)
+        done += 1
+        values = recorded(job, state, worker)
+        rows.append(
+            Row(done, job.name, started, folded.mapped, time.time(), folded.seconds, values)
+        )
+        ranks.update(folded.ranks)
+        if not outcome and done >= chunk.most:
+            outcome = "max_iter"
+        if not outcome and time.monotonic() >= deadline:
+            outcome = "budget"
+    return ChunkDone(
+        state, done - chunk.first, outcome, following or None, tuple(rows), tuple(sorted(ranks))
+    )

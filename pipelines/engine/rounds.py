@@ -1,0 +1,307 @@
+"""One round over all partitions: a task per worker, until every leaf has an answer.
+
+What a dead worker owed is done by the others, once its partitions are loaded there. What a slow
+worker owes is done by an idle one too: the first result counts, the other is ignored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipelines.engine import pinned
+from pipelines.engine.attempt import AttemptFailed, raise_unless_retried
+from pipelines.engine.chunk import Folded
+from pipelines.engine.errors import TaskFailed
+from pipelines.engine.events import BackupStarted, TaskEnded, TaskRetried
+from pipelines.engine.job import Chunk, Job, Partial, State, combiner
+from pipelines.engine.leaves import Leaves
+from pipelines.engine.partitions import Partitions
+from pipelines.engine.posts import Post, Posts, Reply
+from pipelines.engine.retry import RETRIES
+from pipelines.engine.stragglers import should_back_up
+from pipelines.engine.tree import Folding, Node
+
+if TYPE_CHECKING:
+    from pipelines.engine.tasks import TasksEngine
+
+LOOK_LATE_S = 0.1  # between looks for slow tasks
+PACES = 32  # answers that are remembered to tell what is late
+DEATHS = 4  # workers that may die over a leaf, as many as Dask allows for a task of its own
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker's task brings back.
+
+    result    of the work; None when leaves were missing
+    missing   leaves that the worker does not hold against all expectation
+    seconds   of the work; stopped: when it was done, on the worker's clock
+    counts    of the worker's cache
+    """
+
+    result: Any
+    worker: str
+    missing: tuple[int, ...]
+    seconds: float
+    stopped: float
+    counts: Any
+
+
+@dataclass(frozen=True)
+class ShareTask:
+    """Works on the leaves that a worker holds.
+
+    work      (leaves here, which) -> result
+    sources   leaf -> source of those to load before, for a backup
+    drops     leaves that the worker need not hold any more
+    """
+
+    key: str
+    n: int
+    leaves: tuple[int, ...]
+    work: Callable[[Leaves, tuple[int, ...]], Any]
+    load: Callable[[Any], Any] | None = None
+    sources: dict[int, Any] = field(default_factory=dict)
+    drops: tuple[int, ...] = ()
+
+    def __call__(self, worker: str, n_threads: int) -> Answer:
+        cache = pinned.cache()
+        if self.drops:
+            cache.drop(self.key, self.drops)
+        for leaf, source in self.sources.items():
+            assert self.load is not None
+            cache.load(self.key, leaf, self.load, source)
+        held = cache.held(self.key)
+        missing = tuple(leaf for leaf in self.leaves if leaf not in held)
+        started = time.time()
+        result = None
+        if not missing:
+            with Leaves(self.key, self.n, worker, n_threads) as leaves:
+                result = self.work(leaves, self.leaves)
+        stopped = time.time()
+        return Answer(result, worker, missing, stopped - started, stopped, cache.counts(self.key))
+
+
+@dataclass(eq=False)
+class Share:
+    """Leaves that one worker works on, or several when it is late: the first answer counts."""
+
+    leaves: tuple[int, ...]
+    posts: list[Post] = field(default_factory=list)
+
+
+class Round:
+    """paces: seconds per unit of cost of earlier answers, told on from round to round."""
+
+    def __init__(
+        self,
+        engine: TasksEngine,
+        partitions: Partitions,
+        verb: str,
+        work: Callable[[Leaves, tuple[int, ...]], Any],
+        paces: deque[float],
+    ):
+        self._engine, self._pins, self._partitions = engine, engine.pins, partitions
+        self._verb, self._work, self._paces = verb, work, paces
+        self._shares: dict[Post, Share] = {}
+        self._deaths: Counter[int] = Counter()
+        self._orphans: list[int] = []
+
+    def answers(self, homes: dict[str, list[int]]) -> Iterator[tuple[Share, Answer]]:
+        """The answers as they come, for every leaf exactly one; again() asks for some anew."""
+        with Posts(self._engine) as self._posts:
+            self._post(homes)
+            while self._shares or self._orphans:
+                if self._orphans:
+                    self._rehouse()
+                for reply in self._posts.wait(LOOK_LATE_S):
+                    answered = self._settle(reply)
+                    if answered is not None:
+                        yield answered
+                self._back_up()
+
+    def again(self, leaves: tuple[int, ...]) -> None:
+        """Have these leaves done once more."""
+        self._orphans.extend(leaves)
+
+    def _post(self, homes: dict[str, list[int]]) -> None:
+        for address, leaves in homes.items():
+            self._give(Share(tuple(leaves)), address)
+
+    def _rehouse(self) -> None:
+        """Find workers for the orphans."""
+        orphans, self._orphans = set(self._orphans), []
+        homes = self._pins.ensure(self._partitions)
+        found = {
+            address: [leaf for leaf in leaves if leaf in orphans]
+            for address, leaves in homes.items()
+        }
+        self._post({address: leaves for address, leaves in found.items() if leaves})
+
+    def _give(self, share: Share, address: str, backup: bool = False) -> None:
+        partitions, holders = self._partitions, self._pins.holders(self._partitions)
+        absent = [leaf for leaf in share.leaves if address not in holders[leaf]] if backup else []
+        task = ShareTask(
+            partitions.key,
+            partitions.n,
+            share.leaves,
+            self._work,
+            partitions.load if absent else None,
+            {leaf: partitions.sources[leaf] for leaf in absent},
+            self._pins.take_drops(partitions, address),
+        )
+        key = partitions.task_key(self._verb, share.leaves[0])
+        post = self._posts.post(address, key, task)
+        share.posts.append(post)
+        self._shares[post] = share
+
+    def _settle(self, reply: Reply) -> tuple[Share, Answer] | None:
+        share = self._shares.pop(reply.post, None)
+        if share is None:
+            return None
+        share.posts.remove(reply.post)
+        if reply.lost:
+            self._lost(share, reply.post)
+            return None
+        if reply.error is not None:
+            raise reply.error
+        answer: Answer = reply.result
+        self._pins.note(self._partitions, reply.post.address, answer.counts)
+        if answer.missing:
+            for leaf in answer.missing:
+                self._pins.lacks(self._partitions, leaf, reply.post.address)
+            self._lost(share, reply.post)
+            return None
+        for leaf in share.leaves:
+            self._pins.holds(self._partitions, leaf, reply.post.address)
+        self._paces.append(answer.seconds / self._cost(share))
+        for late in share.posts:
+            self._shares.pop(late)
+            self._posts.give_up(late)
+            if late.posted_at < reply.post.posted_at:
+                self._pins.bench(late.address, f"{late.key} was late")
+        return share, answer
+
+    def _lost(self, share: Share, post: Post) -> None:
+        self._deaths.update(share.leaves)
+        worst = max(self._deaths[leaf] for leaf in share.leaves)
+        name = self._engine.name_of(post.address)
+        if worst >= DEATHS:
+            failed = TaskFailed(post.key, name, "its worker process died every time", worst)
+            failed.remedy = "Most often memory: use a larger --memory-limit or fewer workers."
+            raise failed
+        self._engine.tell(TaskRetried(post.key, name, "worker lost"))
+        if not share.posts:
+            self._orphans.extend(share.leaves)
+
+    def _cost(self, share: Share) -> float:
+        """Work of a share in relation to others; never 0."""
+        return sum(self._partitions.costs[leaf] for leaf in share.leaves) or 1.0
+
+    def _back_up(self) -> None:
+        """Give a late share to an idle worker too, if possible to one that holds its leaves."""
+        busy = {post.address for post in self._shares}
+        idle = [address for address in self._pins.available() if address not in busy]
+        now = time.monotonic()
+        for post, share in list(self._shares.items()):
+            others = [pace * self._cost(share) for pace in self._paces]
+            running_s = now - post.posted_at
+            if len(share.posts) > 1 or not should_back_up(running_s, others, len(idle)):
+                continue
+            holders = self._pins.holders(self._partitions)
+            chosen = max(
+                idle, key=lambda address: sum(address in holders[leaf] for leaf in share.leaves)
+            )
+            idle.remove(chosen)
+            self._give(share, chosen, backup=True)
+            name = self._engine.name_of(chosen)
+            self._engine.tell(BackupStarted(self._verb, share.leaves, name))
+
+
+def map_round(
+    engine: TasksEngine,
+    partitions: Partitions,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    verb: str,
+) -> list[Any]:
+    """function(partition, *args) for each, in order, with three attempts of each."""
+    results: list[Any] = [None] * partitions.n
+    attempts: Counter[int] = Counter()
+    homes = engine.pins.ensure(partitions)
+    work = partial(map_leaves, function, args)
+    round_ = Round(engine, partitions, verb, work, deque(maxlen=PACES))
+    for _, answer in round_.answers(homes):
+        for leaf, found in answer.result.items():
+            key = partitions.task_key(verb, leaf)
+            attempts[leaf] += 1
+            if isinstance(found, AttemptFailed):
+                raise_unless_retried(found, key, attempts[leaf], RETRIES)
+                engine.tell(TaskRetried(key, found.worker, found.error))
+                round_.again((leaf,))
+            else:
+                times = (found.started, found.stopped)
+                engine.tell(TaskEnded(key, answer.worker, *times, attempts[leaf]))
+                results[leaf] = found.result
+    return results
+
+
+class Folds:
+    """The iterations of one chunk: the state goes out to every worker, canonical nodes come back
+    and are combined here."""
+
+    def __init__(self, engine: TasksEngine, partitions: Partitions, chunk: Chunk):
+        self._engine, self._partitions, self._chunk = engine, partitions, chunk
+        self._paces: deque[float] = deque(maxlen=PACES)
+        self._combine = combiner(chunk.job)
+        self._homes: dict[str, list[int]] = {}
+        self._version: int | None = None
+
+    def fold(self, state: State) -> Folded:
+        """map over all partitions. Raises LeafFailed."""
+        engine, partitions, chunk = self._engine, self._partitions, self._chunk
+        if self._version != engine.pins.version:
+            self._homes = engine.pins.ensure(partitions)
+            self._version = engine.pins.version
+        folding: Folding[Partial] = Folding(partitions.n, self._combine)
+        work = partial(fold_leaves, chunk.job, state, chunk.args)
+        answers: list[Answer] = []
+        for _, answer in Round(engine, partitions, chunk.job.name, work, self._paces).answers(
+            self._homes
+        ):
+            answers.append(answer)
+            for node, value in answer.result.items():
+                folding.add(node, writable(value))
+        answers.sort(key=lambda answer: answer.worker)
+        seconds = tuple(answer.seconds for answer in answers)
+        ranks = tuple(answer.worker for answer in answers)
+        return Folded(folding.total, seconds, answers[0].stopped, ranks)
+
+
+def map_leaves(
+    function: Callable[..., Any], args: tuple[Any, ...], leaves: Leaves, which: tuple[int, ...]
+) -> dict[int, Any]:
+    return leaves.attempts(function, which, args)
+
+
+def fold_leaves(
+    job: Job, state: State, args: tuple[Any, ...], leaves: Leaves, which: tuple[int, ...]
+) -> dict[Node, Partial]:
+    return leaves.fold(which, job, state, args)
+
+
+def writable(value: Partial) -> Partial:
+    """A partial as it is, or copied where the transport gave memory that must not be written."""
+    if isinstance(value, tuple):
+        parts = [writable(part) for part in value]
+        return type(value)._make(parts) if hasattr(value, "_make") else tuple(parts)
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        return value.copy()
+    return value
