@@ -40,26 +40,30 @@ def bars(
     x_title: str,
     ticks: tuple[Sequence[float], Sequence[str]],
     y_title: str = "records",
+    paint: Sequence[str] = (),
+    whole: bool = True,
     marked: Sequence[int] = (),
     lines: Sequence[tuple[float, str]] = (),
 ) -> Figure:
     """A histogram with bars of any width.
 
-    left, width, counts (m,)   of the bars; `marked` ones stand out
+    left, width, counts (m,)   of the bars; `marked` ones stand out, or each has its own `paint`
+    whole                      counts are whole numbers: they offer a logarithmic scale
     ticks                      places and texts on the x axis
     lines                      [(place, our own text)]: dotted upright lines
     """
-    paint = ["--second" if bar in set(marked) else "--accent" for bar in range(len(counts))]
+    paint = paint or ["--second" if b in set(marked) else "--accent" for b in range(len(counts))]
     trace = {
         "type": "bar",
         "x": typed(left + width / 2),
         "width": typed(width),
         "y": typed(counts.astype(float)),
-        "marker": {"color": paint, "line": {"width": 0}},
+        "marker": {"color": list(paint), "line": {"width": 0}},
         "hoverinfo": "none",
     }
     middle = float(left.min() + (left + width).max()) / 2 if len(left) else 0.0
-    few = {"dtick": 1} if counts.max(initial=0) < 6 else {}  # no fractions of a record
+    # no fractions of a record
+    few = {"dtick": 1} if whole and counts.max(initial=0) < 6 else {}
     layout = {
         "xaxis": {
             "title": {"text": x_title},
@@ -78,9 +82,9 @@ def bars(
         title=title,
         graph={"data": [trace], "layout": layout},
         summary=summary,
-        still=_still_bars(left, width, counts, set(marked), title, _ends(ticks)),
+        still=_still_bars(left, width, counts, paint, title, _ends(ticks)),
         tips={"texts": [list(tips)]},
-        log_top=float(counts.max(initial=0)),
+        log_top=float(counts.max(initial=0)) if whole else 0,
     )
 
 
@@ -101,14 +105,16 @@ def _ends(ticks) -> tuple[str, ...]:
     return (texts[0], texts[-1]) if texts else ()
 
 
-def _still_bars(left, width, counts, marked: set[int], title: str, ends) -> str:
+def _still_bars(left, width, counts, paint: Sequence[str], title: str, ends) -> str:
     if not len(counts):
         return ""
     scale = STILL_WIDTH / max(float((left + width).max() - left.min()), 1e-12)
-    tall = 1000 * counts / max(float(counts.max()), 1.0)
-    boxes = np.column_stack([(left - left.min()) * scale, 1000 - tall, width * scale * 0.96, tall])
-    bold = np.array([bar in marked for bar in range(len(counts))])
-    layers = [("--accent", boxes[~bold]), ("--second", boxes[bold])]
+    low, high = min(float(counts.min()), 0.0), max(float(counts.max()), 0.0)
+    unit = 1000 / ((high - low) or 1.0)
+    top, tall = unit * (high - np.maximum(counts, 0)), unit * np.abs(counts)
+    boxes = np.column_stack([(left - left.min()) * scale, top, width * scale * 0.96, tall])
+    colour_of = np.array(list(paint))
+    layers = [(colour, boxes[colour_of == colour]) for colour in dict.fromkeys(paint)]
     return still.svg(layers, STILL_WIDTH, 1000, title, ends)
 
 

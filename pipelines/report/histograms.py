@@ -157,3 +157,51 @@ def quantile_table(values: np.ndarray, unit: str = "distance") -> Table:
     found = np.quantile(values, parts) if len(values) else []
     rows = [(name, f"{value:.4g}") for name, value in zip(names, found, strict=False)]
     return Table(("quantile", unit), rows, numeric=(1,), folded="In numbers")
+
+
+def seconds_histogram(
+    values: np.ndarray, name: str, title: str, what: str, summary: str = ""
+) -> Figure | None:
+    """values (m,) float seconds, not negative; `what` takes them, in the singular.
+
+    In the unit of their median; growing bins where the longest is over 20 x the median.
+    """
+    if not len(values):
+        return None
+    middle = float(np.median(values))
+    factor, unit = next(
+        ((f, u) for f, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if middle * f >= 1), (1e6, "µs")
+    )
+    scaled = np.asarray(values, dtype=np.float64) * factor
+    low, high = float(scaled.min()), float(scaled.max())
+    wide = high > 20 * max(middle * factor, 1e-3)
+    if wide:
+        low = max(low, high / 1e6)
+        edges = np.geomspace(low * 0.999, high * 1.001, LENGTH_BINS + 1)
+        scaled, place = np.maximum(scaled, low), np.log10(edges)
+        steps = [m * 10.0**e for e in range(-6, 13) for m in (1, 2, 5)]
+        steps = [step for step in steps if edges[0] <= step <= edges[-1]]
+        ticks = (np.log10(steps).tolist() if steps else [], [f"{step:,g}" for step in steps])
+    else:
+        margin = (high - low) * 1e-6 or max(high * 0.05, 1e-3)
+        place = edges = np.linspace(max(low - margin, 0), high + margin, LENGTH_BINS + 1)
+        ticks = _even_ticks(float(edges[0]), float(edges[-1]))
+    counts = np.histogram(scaled, edges)[0]
+    tips = [
+        f"{a:.4g} to {b:.4g} {unit}\n{wording.count(c)} {what}s ({wording.share(c, len(values))})"
+        for (a, b), c in zip(pairwise(edges.tolist()), counts.tolist(), strict=True)
+    ]
+    at = float(np.log10(max(middle * factor, edges[0])) if wide else middle * factor)
+    return bars(
+        name,
+        title,
+        place[:-1],
+        np.diff(place),
+        counts,
+        summary=summary,
+        tips=tips,
+        x_title=f"{unit} for a {what}" + (", on a logarithmic scale" if wide else ""),
+        ticks=ticks,
+        y_title=f"{what}s",
+        lines=[(at, f"median {wording.seconds(middle)}")],
+    )

@@ -1,10 +1,12 @@
 "use strict";
 /* Draws the figures over their still pictures. Without this script the page stays readable.
 
-   drawings: { name: { graph: plotly figure, tips, log_top: the largest count } }
+   drawings: { name: { graph: plotly figure, tips, log_low, log_top: ends of the logarithmic scale } }
    A text that starts with "--" is a colour of page.css and follows light and dark.
    tips of a map:    { cells: [name of each row], unit, digits }     value at the pointer
-   tips of marks:    { texts: [[text of each mark] of each trace] } */
+   tips of marks:    { texts: [[text of each mark] of each trace] }
+   tips of points:   { columns: [[{ name, unit, and one of: axis: "x" or "y"; value; values: [of each mark];
+                       values and texts: values are places in texts }] of each trace] } */
 (() => {
   const block = document.getElementById("drawings");
   const drawings = block ? JSON.parse(block.textContent) : {};
@@ -45,9 +47,8 @@
     }
     const pressed = figure.querySelector('[data-scale][aria-pressed="true"]');
     if (pressed && pressed.dataset.scale === "log") {
-      /* from below one, so that a bar of one record is seen */
-      const range = [Math.log10(0.6), Math.log10(Math.max(drawing.log_top, 2) * 1.3)];
-      merged.yaxis = { ...merged.yaxis, type: "log", range, dtick: drawing.log_top > 20 ? 1 : null };
+      const range = [Math.log10(drawing.log_low), Math.log10(Math.max(drawing.log_top, drawing.log_low * 1.5) * 1.3)];
+      merged.yaxis = { ...merged.yaxis, type: "log", range, dtick: range[1] - range[0] > 1.5 ? 1 : null };
     }
     return merged;
   }
@@ -64,7 +65,17 @@
     tip.style.top = Math.max(4, y) + "px";
   }
 
+  function told(column, point) {
+    let value = "value" in column ? column.value : column.axis ? point[column.axis] : column.values[point.pointNumber];
+    if (column.texts) value = column.texts[value];
+    if (typeof value === "number" && !Number.isInteger(value)) {
+      value = Math.abs(value) < 1e6 ? value.toLocaleString("en", { maximumSignificantDigits: 5 }) : value.toExponential(4);
+    } else if (typeof value === "number") value = value.toLocaleString("en");
+    return [column.name, value, column.unit].filter((word) => word !== undefined && word !== "").join(" ");
+  }
+
   function tipText(tips, point) {
+    if (tips.columns) return (tips.columns[point.curveNumber] || []).map((column) => told(column, point)).join("\n");
     if (tips.texts) return (tips.texts[point.curveNumber] || [])[point.pointNumber];
     if (!tips.cells) return "";
     const [row, column] = Array.isArray(point.pointNumber) ? point.pointNumber : [-1, -1];

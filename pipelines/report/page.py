@@ -47,7 +47,8 @@ def build(
     figures = [
         part
         for section in sections
-        for part in (*section.parts, *section.aside)
+        for entry in (*section.parts, *section.aside)
+        for part in getattr(entry, "parts", (entry,))
         if getattr(part, "kind", "") == "figure"
     ]
     library = _library() if figures else ""
@@ -73,7 +74,8 @@ def build(
 
 
 def _drawing(part: Figure) -> dict:
-    return {"graph": part.graph, "tips": part.tips, "log_top": part.log_top}
+    logs = {"log_top": part.log_top, "log_low": part.log_low}
+    return {"graph": part.graph, "tips": part.tips, **logs}
 
 
 def _warning(entry: object) -> str:
@@ -85,7 +87,7 @@ def _warning(entry: object) -> str:
 
 def _command(run: Mapping) -> str:
     argv = run.get("argv") or ""
-    line = argv if isinstance(argv, str) else shlex.join(map(str, argv))
+    line = shlex.join(map(str, argv)) if isinstance(argv, list | tuple) else str(argv)
     return wording.short(line, MOST_COMMAND)
 
 

@@ -75,8 +75,17 @@ class Figure:
     still: str = ""  # from pipelines.report.still
     tips: dict = field(default_factory=dict)
     height: int = 280  # pixels; 0 = square
-    log_top: float = 0  # the largest count: offers a logarithmic scale up to it
+    log_top: float = 0  # the largest count or value: offers a logarithmic scale up to it
+    log_low: float = 0.6  # where that scale begins: below one, so that a bar of one is seen
     kind: str = "figure"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Parts side by side where the window is wide enough."""
+
+    parts: Sequence[object]
+    kind: str = "row"
 
 
 @dataclass(frozen=True)

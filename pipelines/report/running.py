@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from pipelines.report import wording
-from pipelines.report.parts import Cell, Section, Table, Text
+from pipelines.report.parts import Cell, Legend, Section, Table, Text
 from pipelines.report.provenance import mapping
-from pipelines.report.timeline import timeline
+from pipelines.report.timeline import kind_colours, noun, timeline
 
 
 def whole_seconds(run: Mapping) -> float | None:
@@ -20,7 +20,12 @@ def run_section(run: Mapping, blocks: Sequence[Mapping]) -> Section:
     """The section "Run" of any application; blocks as in `timeline`."""
     lost = run.get("workers_lost")
     figure = timeline(blocks, lost if isinstance(lost, Sequence) else ())
-    parts = [*_phases(run), *([figure] if figure else []), *_workers(blocks)]
+    kinds = [
+        (f"var({colour})", wording.short(kind)) for kind, colour in kind_colours(blocks).items()
+    ]
+    by_kind = figure is not None and figure.graph["data"][0]["type"] == "bar" and len(kinds) > 1
+    drawn = [figure] if figure else []
+    parts = [*_phases(run), *drawn, *([Legend(kinds)] if by_kind else []), *_workers(blocks)]
     return Section("Run", parts or [Text("The run left no times.")], intro=_run_intro(run))
 
 
@@ -74,4 +79,4 @@ def _workers(blocks: Sequence[Mapping]) -> list[Table]:
         )
         for name in ranked
     ]
-    return [Table(("worker", "blocks", "", "at work"), rows, (1, 3), folded="Workers")]
+    return [Table(("worker", noun(blocks), "", "at work"), rows, (1, 3), folded="Workers")]

@@ -51,6 +51,35 @@ def svg(
             f"M{x:.5g} {y:.5g}h{w:.4g}v{h:.4g}h-{w:.4g}z" for x, y, w, h in rectangles.tolist()
         )
         paths.append(f'<path fill="var({colour})" d="{moves}"/>')
+    return picture(paths, width, height, label, ends)
+
+
+def dots(colour: str, points: np.ndarray, size: float) -> str:
+    """Round dots of `size` pixels for `picture`; points (m, 2) float, rounded to whole units."""
+    places = np.unique(np.rint(points).astype(np.int64), axis=0).tolist()
+    return _stroke(colour, "".join(f"M{x} {y}h0" for x, y in places), size)
+
+
+def line(colour: str, points: np.ndarray, size: float) -> str:
+    """A line of `size` pixels through points (m, 2) for `picture`; it breaks where one is NaN."""
+    moves, pen = [], "M"
+    for x, y in points.tolist():
+        known = np.isfinite(x) and np.isfinite(y)
+        if known:
+            moves.append(f"{pen}{x:.5g} {y:.5g}")
+        pen = "L" if known else "M"
+    return _stroke(colour, "".join(moves), size)
+
+
+def _stroke(colour: str, moves: str, size: float) -> str:
+    return (
+        f'<path fill="none" stroke="var({colour})" stroke-width="{size:g}" stroke-linecap="round" '
+        f'stroke-linejoin="round" vector-effect="non-scaling-stroke" d="{moves}"/>'
+    )
+
+
+def picture(paths: list[str], width: float, height: float, label: str, ends=()) -> Markup:
+    """Our own paths as one inline SVG that stretches to its box; label and ends as in `svg`."""
     below = "".join(f"<span>{end}</span>" for end in ends)
     return Markup(
         f'<svg viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" role="img" '

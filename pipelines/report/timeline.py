@@ -12,6 +12,7 @@ MOST_BARS = 5_000
 MOST_LANES = 200
 TIME_BINS = 300
 STATES = {"done": "--accent", "repeated": "--second", "lost": "--lost"}
+KINDS = ("--accent", "--c0", "--c3", "--c5", "--c9", "--c6", "--c11", "--c-other")
 
 
 def state(block: Mapping) -> str:
@@ -20,6 +21,17 @@ def state(block: Mapping) -> str:
         return "lost"
     again = int(block.get("attempt") or 1) > 1 or block.get("repeated")
     return "repeated" if again or block.get("state") == "repeated" else "done"
+
+
+def kind_colours(blocks: Sequence[Mapping]) -> dict[str, str]:
+    """A colour for each kind of task, in order of appearance; {} for blocks of one kind."""
+    kinds = dict.fromkeys(str(block["kind"]) for block in blocks if block.get("kind"))
+    return {kind: KINDS[min(n, len(KINDS) - 1)] for n, kind in enumerate(kinds)}
+
+
+def noun(blocks: Sequence[Mapping]) -> str:
+    """What the blocks of a timeline are called: those with a kind are tasks."""
+    return "tasks" if any(block.get("kind") for block in blocks) else "blocks"
 
 
 def lanes(
@@ -43,6 +55,7 @@ def lanes(
 
 def timeline(blocks: Sequence[Mapping], lost: Sequence[Mapping] = ()) -> Figure | None:
     """blocks [{i, j, worker, started, stopped}] in epoch seconds, attempt and lost where known;
+    tasks have a `kind`, which gives their colour, in place of i and j.
     lost: the workers that died, [{name, at}].
 
     None when no block tells its time.
@@ -84,10 +97,11 @@ def _bars(timed, workers, names, started, stopped, losses) -> Figure:
     order = sorted(set(placed), key=lambda lane: (names.index(lane[0]), lane[1]))
     rows = {lane: row for row, lane in enumerate(order)}
     row = np.array([rows[lane] for lane in placed])
-    states = np.array([state(block) for block in timed])
+    kinds = kind_colours(timed)
+    states = np.array([_class(block, kinds) for block in timed])
     data, tips, layers = [], [], []
     width = STILL_WIDTH / max(float(stopped.max()), 1e-9)
-    for name, colour in STATES.items():
+    for name, colour in (kinds | STATES).items():
         of = np.flatnonzero(states == name)
         data.append(_trace(started[of], (stopped - started)[of], row[of], colour))
         tips.append(
@@ -95,19 +109,22 @@ def _bars(timed, workers, names, started, stopped, losses) -> Figure:
         )
         box = [started[of] * width, row[of] * 10 + 1, (stopped - started)[of] * width, 0 * of + 8]
         layers.append((colour, np.column_stack(box)))
-    found = {name: int((states == name).sum()) for name in STATES}
     labels = [wording.short(worker, 24) if lane == 0 else "" for worker, lane in order]
+    title = f"{noun(timed).capitalize()} by worker"
     return Figure(
         name="timeline",
-        title="Blocks by worker",
+        title=title,
         graph={"data": data, "layout": _layout(labels, losses)},
-        summary=_summary(found, len(names), float(stopped.max()), len(losses)),
-        still=still.svg(
-            layers, STILL_WIDTH, 10 * len(order), "Blocks by worker", _ends(stopped.max())
-        ),
+        summary=_summary(timed, len(names), float(stopped.max()), len(losses)),
+        still=still.svg(layers, STILL_WIDTH, 10 * len(order), title, _ends(stopped.max())),
         tips={"texts": tips},
         height=_height(len(order)),
     )
+
+
+def _class(block: Mapping, kinds: Mapping[str, str]) -> str:
+    found = state(block)
+    return str(block["kind"]) if found == "done" and kinds and block.get("kind") else found
 
 
 def _ends(span: float) -> tuple[str, str]:
@@ -131,7 +148,9 @@ def _tip(block: Mapping, name: str, start: float, length: float) -> str:
     place = (
         f"block {wording.short(block.get('i', '?'), 12)}, {wording.short(block.get('j', '?'), 12)}"
     )
-    remark = "" if name == "done" else f" · {name}"
+    if block.get("kind"):
+        place = wording.short(block["kind"], 24)
+    remark = f" · {name}" if name in ("repeated", "lost") else ""
     worker = wording.short(block.get("worker", ""), 40)
     return f"{place}{remark}\n{wording.seconds(length)} from {start:.2f} s\n{worker}"
 
@@ -159,8 +178,10 @@ def _height(rows: int) -> int:
     return 76 + max(48, min(26 * rows, 620))
 
 
-def _summary(found: Mapping[str, int], n_workers: int, span: float, n_lost: int) -> str:
-    text = f"{wording.count(sum(found.values()))} blocks on {wording.count(n_workers)} worker"
+def _summary(timed: Sequence[Mapping], n_workers: int, span: float, n_lost: int) -> str:
+    states = [state(block) for block in timed]
+    found = {name: states.count(name) for name in STATES}
+    text = f"{wording.count(len(timed))} {noun(timed)} on {wording.count(n_workers)} worker"
     text += f"{'' if n_workers == 1 else 's'} in {wording.seconds(span)}"
     remarks = [
         f"{wording.count(found[name])} {name}" for name in ("repeated", "lost") if found.get(name)
@@ -206,8 +227,6 @@ def _density(timed, workers, names, started, stopped, losses) -> Figure:
         "showscale": False,
         "hoverinfo": "none",
     }
-    states = [state(block) for block in timed]
-    found = {name: states.count(name) for name in STATES}
     tall = np.column_stack([np.repeat(np.arange(len(part)), TIME_BINS), part.ravel()])
     boxes = np.column_stack(
         [
@@ -221,7 +240,7 @@ def _density(timed, workers, names, started, stopped, losses) -> Figure:
         name="timeline",
         title="How busy the workers were",
         graph={"data": [trace], "layout": layout},
-        summary=_summary(found, len(names), span, len(losses)),
+        summary=_summary(timed, len(names), span, len(losses)),
         still=still.svg(
             [("--accent", boxes[boxes[:, 3] > 0])], STILL_WIDTH, 10 * len(part), "Busy", _ends(span)
         ),

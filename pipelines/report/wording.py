@@ -1,5 +1,6 @@
 """Numbers and foreign names in the words of the report. Pure functions, text out."""
 
+import math
 from collections.abc import Sequence
 
 LONGEST_NAME = 60  # letters of a foreign name that a reader can take in at a glance
@@ -15,6 +16,21 @@ def large(value: float) -> str:
     if abs(value) < 100_000:
         return f"{value:,.0f}"
     return _scaled(value, 1000, ("", "k", "M", "G", "T", "P", "E"))
+
+
+def number(value: float, digits: int = 5) -> str:
+    """8917615616867.3 -> '8.9176 × 10¹²', 1234.5 -> '1,234.5'; the sign is a true minus."""
+    if not math.isfinite(value):
+        return "–"
+    if value and not 1e-4 <= abs(value) < 1e7:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        text = f"{mantissa.rstrip('0').rstrip('.')} × 10{raised}"
+    elif abs(value) >= 10 ** (digits - 1):
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.{digits - 4}f}"
+    return text.replace("-", "−", 1) if value < 0 else text
 
 
 def nbytes(value: float) -> str:
@@ -33,7 +49,9 @@ def _scaled(value: float, base: int, units: Sequence[str]) -> str:
 
 
 def seconds(value: float) -> str:
-    """0.034 -> '34 ms', 12.34 -> '12.3 s', 4000 -> '1 h 07 min'."""
+    """6e-5 -> '60 µs', 0.034 -> '34 ms', 12.34 -> '12.3 s', 4000 -> '1 h 07 min'."""
+    if 0 < value < 0.00995:
+        return f"{value * 1e6:.3g} µs" if value < 0.0009995 else f"{value * 1000:.2g} ms"
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < 59.95:

@@ -1,0 +1,280 @@
+"""Clusters of points: two views of a sample, sizes, the clusters in numbers, against labels."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipelines.report import colours, wording
+from pipelines.report.figures import bars, cell_edges
+from pipelines.report.parts import Cell, Figure, Legend, Row, Section, Table, Text
+from pipelines.report.projection import Plane, project
+from pipelines.report.sampling import choose
+from pipelines.report.scatter import matched_palette, scatter, spread_colours
+
+MOST_POINTS = 20_000
+MOST_LISTED = 500  # clusters in a table
+MOST_LABELS = 20  # columns of the table of labels
+NAMED = 12  # clusters or bars that carry their number or name beside the picture
+
+
+class ClusterSample:
+    """The points that are drawn, in random order, with their clusters and labels.
+
+    points (m, d) float64, clusters (m,) int64, rows (m,) int64
+    centroids (k, d) float64, sizes (k,) int64, colours (k,) int64: places in CATEGORIES
+    labels (m,) texts or None; None when there are none
+    """
+
+    def __init__(self, points, clusters, centroids, sizes, labels, random_state, rows):
+        self.centroids = np.atleast_2d(np.asarray(centroids, dtype=np.float64))
+        k = len(self.centroids)
+        self.sizes = np.asarray(sizes, dtype=np.int64).reshape(-1)
+        points = np.asarray(points)
+        self.given = len(points)
+        seed = 0 if random_state is None else random_state
+        chosen = choose(self.given, MOST_POINTS, seed)
+        # mixed, so that no cluster lies on top because its points came last in the input
+        chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))]
+        self.points = points[chosen].astype(np.float64)
+        self.clusters = np.asarray(clusters, dtype=np.int64)[chosen]
+        self.rows = chosen if rows is None else np.asarray(rows, dtype=np.int64)[chosen]
+        self.labels = None
+        if labels is not None and any(label is not None for label in labels):
+            self.labels = [labels[place] for place in chosen.tolist()]
+        self.plane: Plane | None = None
+        if len(self.points):
+            self.plane = project(self.points, self.centroids, random_state)
+        places = self.plane.centroids if self.plane else np.zeros((k, 2))
+        self.colours = spread_colours(places, self.sizes, len(colours.CATEGORIES))
+
+    @property
+    def scope(self) -> str:
+        m, n = len(self.points), int(self.sizes.sum())
+        if m >= n:
+            return f"All {wording.count(m)} points" if m != 1 else "The one point"
+        return f"A random sample of {wording.count(m)} of {wording.count(n)} points"
+
+
+def colour_of(sample: ClusterSample, cluster: int) -> str:
+    """The cluster's colour, as CSS."""
+    return f"var({colours.CATEGORIES[sample.colours[cluster]]})"
+
+
+def cluster_section(sample: ClusterSample, run: Mapping) -> Section:
+    """Both views of the sample, and the tables behind them."""
+    if sample.plane is None:
+        return Section("Clusters", [Text("There are no points to show.")])
+    views = [_by_cluster(sample)]
+    if sample.labels is not None:
+        views.append(_by_label(sample))
+    wide = sample.plane.titles[1] == ""
+    parts: list = [*views] if wide or len(views) == 1 else [Row(views)]
+    legends = _legends(sample)
+    parts += [Row(legends)] if len(legends) > 1 and not wide else legends
+    parts.append(cluster_table(sample))
+    if sample.labels is not None:
+        parts.append(label_table(sample))
+    intro = f"{sample.scope}. {sample.plane.axes}"
+    if len(sample.centroids) > len(colours.CATEGORIES):
+        intro += " Colours repeat: clusters of one colour lie apart."
+    return Section("Clusters", parts, intro=intro)
+
+
+def _columns(sample: ClusterSample) -> list[dict]:
+    """What the pointer tells of a point."""
+    columns = [
+        {"name": "row", "values": sample.rows.tolist()},
+        {"name": "cluster", "values": sample.clusters.tolist()},
+    ]
+    if sample.labels is not None:
+        names = list(dict.fromkeys(sample.labels))
+        place = {name: n for n, name in enumerate(names)}
+        texts = ["none" if name is None else wording.short(name, 40) for name in names]
+        values = [place[label] for label in sample.labels]
+        columns.append({"name": "label", "values": values, "texts": texts})
+    return columns
+
+
+def _mark_columns(sample: ClusterSample) -> list[dict]:
+    numbers = list(range(len(sample.centroids)))
+    return [
+        {"name": "centroid of cluster", "values": numbers},
+        {"name": "", "values": sample.sizes.tolist(), "unit": "points"},
+    ]
+
+
+def _by_cluster(sample: ClusterSample) -> Figure:
+    k = len(sample.centroids)
+    numbered = ", numbered" if k <= 30 else ""
+    return scatter(
+        "clusters",
+        "By cluster",
+        sample.plane,
+        sample.colours[sample.clusters],
+        colours.CATEGORIES,
+        summary=f"Centroids are the framed marks{numbered}. Point at a mark for its row."
+        if k > 1
+        else "All points are in one cluster.",
+        tips=[_columns(sample), _mark_columns(sample)],
+    )
+
+
+def _by_label(sample: ClusterSample) -> Figure:
+    found = matched_palette(sample.labels, sample.colours[sample.clusters])
+    wrong = "each in the colour of the cluster that holds most of it, where that is free"
+    return scatter(
+        "labels",
+        "By given label",
+        sample.plane,
+        found.codes,
+        [colour for colour, _, _ in found.entries],
+        summary=f"{wording.count(found.n_labels)} labels, {wrong}.",
+        tips=[_columns(sample), []],
+        marks=np.zeros(0, dtype=np.int64),
+    )
+
+
+def _legends(sample: ClusterSample) -> list[Legend]:
+    legends = []
+    k = len(sample.centroids)
+    if 1 < k <= NAMED:
+        entries = [(colour_of(sample, c), f"cluster {c}") for c in range(k)]
+        legends.append(Legend(entries))
+    if sample.labels is not None:
+        found = matched_palette(sample.labels, sample.colours[sample.clusters])
+        rest = found.n_labels - len(found.own)
+        names = {"--c-other": f"{rest:,} other labels", "--c-none": "no label"}
+        entries = [
+            (f"var({colour})", names[colour] if label is None else wording.short(label, 40))
+            for colour, label, _ in found.entries
+        ]
+        legends.append(Legend(entries))
+    return legends
+
+
+def cluster_table(sample: ClusterSample) -> Table:
+    """Size, spread and nearest neighbour of the largest clusters."""
+    order = np.lexsort((np.arange(len(sample.sizes)), -sample.sizes))
+    listed = order[:MOST_LISTED]
+    near, apart = nearest_centroids(sample.centroids, listed)
+    spread = _spread(sample)
+    whole = int(sample.sizes.sum())
+    rows = []
+    for place, c in enumerate(listed.tolist()):
+        size = int(sample.sizes[c])
+        alone = len(sample.centroids) < 2
+        rows.append(
+            (
+                Cell(str(c), colour=colour_of(sample, c)),
+                wording.count(size),
+                wording.share(size, whole),
+                wording.number(float(spread[c]), 4),
+                "–" if alone else str(near[place]),
+                "–" if alone else wording.number(float(apart[place]), 4),
+            )
+        )
+    columns = ("cluster", "points", "share", "typical distance", "next cluster", "distance to it")
+    more = "" if len(listed) == len(order) else f", the {len(listed):,} largest of {len(order):,}"
+    return Table(columns, rows, (1, 2, 3, 4, 5), folded=f"Clusters in numbers{more}")
+
+
+def _spread(sample: ClusterSample) -> np.ndarray:
+    """Root of the mean squared distance of each cluster's sampled points to its centroid, (k,)."""
+    apart = sample.points - sample.centroids[sample.clusters]
+    squares = np.einsum("ij,ij->i", apart, apart)
+    k = len(sample.centroids)
+    number = np.bincount(sample.clusters, minlength=k)
+    total = np.bincount(sample.clusters, squares, minlength=k)
+    return np.sqrt(np.divide(total, number, out=np.full(k, np.nan), where=number > 0))
+
+
+def nearest_centroids(centroids: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(number of the nearest other centroid, distance to it) of each chosen one."""
+    near, apart = np.zeros(len(chosen), dtype=np.int64), np.zeros(len(chosen))
+    for place, c in enumerate(chosen.tolist()):
+        squares = ((centroids - centroids[c]) ** 2).sum(axis=1)
+        squares[c] = np.inf
+        near[place] = squares.argmin()
+        apart[place] = np.sqrt(squares[near[place]])
+    return near, apart
+
+
+def label_table(sample: ClusterSample) -> Table:
+    """How many sampled points of each cluster carry each label; the most frequent labels."""
+    names = ["no label" if label is None else label for label in sample.labels]
+    counts = Counter(names)
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    shown = ranked[:MOST_LABELS]
+    place = {name: n for n, name in enumerate(shown)}
+    column = np.array([place.get(name, len(shown)) for name in names])
+    width = len(shown) + (len(ranked) > len(shown))
+    table = np.zeros((len(sample.centroids), width), dtype=np.int64)
+    np.add.at(table, (sample.clusters, column), 1)
+    order = np.lexsort((np.arange(len(table)), -table.sum(axis=1)))[:MOST_LISTED]
+    rest = [f"{len(ranked) - len(shown):,} others"] if width > len(shown) else []
+    rows = [
+        (
+            Cell(str(c), colour=colour_of(sample, c)),
+            *(wording.count(count) if count else "·" for count in table[c].tolist()),
+            wording.share(int(table[c].max()), int(table[c].sum())),
+        )
+        for c in order.tolist()
+    ]
+    heads = [wording.short(name, 16) for name in shown]
+    columns = ("cluster", *heads, *rest, "largest share")
+    return Table(columns, rows, range(1, width + 2), folded="Clusters against labels")
+
+
+def size_section(sample: ClusterSample) -> Section:
+    """Bars, the largest cluster first; neighbours share a bar where there are very many."""
+    k = len(sample.sizes)
+    if not k:
+        return Section("Sizes", [Text("There are no clusters.")])
+    order = np.lexsort((np.arange(k), -sample.sizes))
+    edges = cell_edges(k)
+    sizes = sample.sizes[order]
+    mean = np.add.reduceat(sizes, edges[:-1]) / np.diff(edges)
+    named = k <= 40
+    middle = float(np.median(sizes))
+    text = (
+        f"{wording.count(sizes[-1])} to {wording.count(sizes[0])} points, median {middle:,.0f}."
+        if k > 1
+        else f"{wording.count(sizes[0])} points."
+    )
+    figure = bars(
+        "sizes",
+        "Points in each cluster",
+        edges[:-1] - 0.4 if named else edges[:-1].astype(float),
+        np.full(k, 0.8) if named else np.diff(edges).astype(float),
+        mean,
+        summary=text + ("" if named else " In order of size."),
+        tips=_size_tips(sample, order, edges),
+        x_title="cluster" if named else "rank by size",
+        ticks=(range(k), [str(c) for c in order.tolist()]) if named else _rank_ticks(k),
+        y_title="points",
+        paint=[colours.CATEGORIES[sample.colours[c]] for c in order[edges[:-1]].tolist()]
+        if named
+        else (),
+    )
+    return Section("Sizes", [figure])
+
+
+def _size_tips(sample: ClusterSample, order: np.ndarray, edges: np.ndarray) -> list[str]:
+    whole, tips = int(sample.sizes.sum()), []
+    for first, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        largest, smallest = int(sample.sizes[order[first]]), int(sample.sizes[order[end - 1]])
+        if end - first == 1:
+            share = wording.share(largest, whole)
+            tips.append(f"cluster {order[first]}\n{wording.count(largest)} points ({share})")
+        else:
+            span = f"{wording.count(largest)} to {wording.count(smallest)} points each"
+            tips.append(f"{end - first} clusters\n{span}")
+    return tips
+
+
+def _rank_ticks(k: int) -> tuple[Sequence[float], Sequence[str]]:
+    """Round ranks; rank 1 is the first bar."""
+    step = next(s for e in range(9) for s in (10**e, 2 * 10**e, 5 * 10**e) if k / s <= 10)
+    ranks = [1, *range(step, k + 1, step)]
+    return [rank - 0.5 for rank in ranks], [f"{rank:,}" for rank in ranks]

@@ -1,0 +1,169 @@
+"""Points on a plane in the colours of their groups, the centroids upon them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipelines.report import colours, still
+from pipelines.report.figures import typed
+from pipelines.report.parts import Figure
+from pipelines.report.projection import Plane
+
+MOST_NUMBERED = 30  # centroids that carry their number
+STILL_POINTS = 5_000
+STILL_LAYERS = 8  # in which all colours take turns, so that none hides the others
+STILL_SIDE = 1_000  # units of a still picture, both ways
+
+
+def scatter(
+    name: str,
+    title: str,
+    plane: Plane,
+    codes: np.ndarray,
+    palette: Sequence[str],
+    *,
+    summary: str,
+    tips: Sequence[Sequence[Mapping]],
+    marks: np.ndarray | None = None,
+) -> Figure:
+    """A point cloud; later points lie upon earlier ones.
+
+    codes (m,) int   place of each point's colour in palette
+    tips             columns for page.js: of the points, and of the marks
+    marks (c,) int   numbers of the centroids to show; None: all of them
+    """
+    marks = np.arange(len(plane.centroids)) if marks is None else marks
+    size = _dot_size(len(codes))
+    cloud = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": typed(plane.points[:, 0]),
+        "y": typed(plane.points[:, 1]),
+        "marker": {
+            "color": typed(codes),
+            "colorscale": _steps(palette),
+            "cmin": -0.5,
+            "cmax": len(palette) - 0.5,
+            "size": size,
+            "opacity": 0.8 if len(codes) <= 5_000 else 0.65,
+            "line": {"width": 0},
+        },
+        "hoverinfo": "none",
+    }
+    hidden = {"visible": False, "range": [-0.35, 1.35]}
+    upward = {"scaleanchor": "x"} if plane.equal else {}
+    across = {"title": {"text": plane.titles[0]}, "zeroline": False, "exponentformat": "power"}
+    up = {"title": {"text": plane.titles[1]}, "zeroline": False, "exponentformat": "power"}
+    return Figure(
+        name=name,
+        title=title,
+        graph={
+            "data": [cloud, _marks(plane.centroids[marks], marks)],
+            "layout": {"xaxis": across, "yaxis": up | upward if plane.titles[1] else hidden},
+        },
+        summary=summary,
+        still=_still(plane, codes, palette, size, marks, title),
+        tips={"columns": [list(columns) for columns in tips]},
+        height=0 if plane.titles[1] else 260,
+    )
+
+
+def _dot_size(n: int) -> float:
+    return next(size for most, size in ((300, 9), (1_500, 7), (6_000, 5), (n, 3.5)) if n <= most)
+
+
+def _steps(palette: Sequence[str]) -> list[list]:
+    """plotly's colorscale with a flat step for each colour."""
+    n = len(palette)
+    return [[(code + end) / n, colour] for code, colour in enumerate(palette) for end in (0, 1)]
+
+
+def _marks(centroids: np.ndarray, marks: np.ndarray) -> dict:
+    numbered = len(marks) <= MOST_NUMBERED
+    size = 19 if numbered else 8 if len(marks) <= 150 else 5
+    trace = {
+        "type": "scatter",
+        "mode": "markers+text" if numbered else "markers",
+        "x": typed(centroids[:, 0]),
+        "y": typed(centroids[:, 1]),
+        "marker": {
+            "symbol": "circle" if numbered else "diamond",
+            "color": "--card",
+            "opacity": 0.92,
+            "size": size,
+            "line": {"color": "--ink", "width": 1.3},
+        },
+        "cliponaxis": False,
+        "hoverinfo": "none",
+    }
+    if not numbered:
+        return trace
+    font = {"size": 11, "color": "--ink"}
+    return trace | {"text": [str(number) for number in marks.tolist()], "textfont": font}
+
+
+def _still(plane: Plane, codes, palette, size: float, marks, title: str) -> str:
+    if not len(codes):
+        return ""
+    both = np.vstack([plane.points, plane.centroids[marks]])
+    low, sides = both.min(axis=0), np.ptp(both, axis=0)
+    sides = np.where(sides > 0, sides, 1.0)
+    sides = np.full(2, sides.max()) if plane.equal else sides
+    inset = STILL_SIDE * 0.02
+
+    def placed(values: np.ndarray) -> np.ndarray:
+        unit = inset + (values - low) / sides * (STILL_SIDE - 2 * inset)
+        return np.column_stack([unit[:, 0], STILL_SIDE - unit[:, 1]])
+
+    step = -(-len(codes) // STILL_POINTS)
+    points, colour_of = placed(plane.points[::step]), codes[::step]
+    layers = np.arange(len(points)) * STILL_LAYERS // len(points)
+    paths = [
+        still.dots(palette[code], points[(layers == layer) & (colour_of == code)], size)
+        for layer in range(STILL_LAYERS)
+        for code in np.unique(colour_of[layers == layer]).tolist()
+    ]
+    for colour, width in (("--ink", 12), ("--card", 9)) if len(marks) <= 150 else (("--ink", 4),):
+        paths.append(still.dots(colour, placed(plane.centroids[marks]), width))
+    return still.picture(paths, STILL_SIDE, STILL_SIDE, title)
+
+
+def spread_colours(places: np.ndarray, sizes: np.ndarray, n_colours: int) -> np.ndarray:
+    """A colour number for each of k groups so that groups of one colour lie far apart.
+
+    places (k, d) float, sizes (k,)   the largest group chooses first, each the colour whose
+                                      nearest group so far is the farthest; unused ones first
+    Returns (k,) int64; 0, 1, 2, ... where there are colours enough.
+    """
+    k = len(places)
+    if k <= n_colours:
+        return np.arange(k, dtype=np.int64)
+    chosen = np.zeros(k, dtype=np.int64)
+    nearest = np.full((k, n_colours), np.inf)
+    for group in np.lexsort((np.arange(k), -np.asarray(sizes))).tolist():
+        chosen[group] = colour = int(nearest[group].argmax())
+        apart = ((places - places[group]) ** 2).sum(axis=1)
+        np.minimum(nearest[:, colour], apart, out=nearest[:, colour])
+    return chosen
+
+
+def matched_palette(
+    labels: Sequence[str | None], group_colours: np.ndarray
+) -> colours.LabelColours:
+    """Colours of labels, each that of the group which holds most of its records, where it is free.
+
+    labels (m,), group_colours (m,) int: number of the colour of each record's group
+    """
+    palette = colours.CATEGORIES
+    ranked = colours.LabelColours(labels, palette, colours.SHARED)
+    free = dict.fromkeys(range(len(palette)))
+    picked: dict[int, int] = {}
+    for code in range(len(ranked.own)):
+        held = np.bincount(group_colours[ranked.codes == code], minlength=len(palette))
+        wanted = int(held.argmax())
+        if wanted in free:
+            picked[code] = wanted
+            del free[wanted]
+    rest = iter(free)
+    order = [picked[code] if code in picked else next(rest) for code in range(len(ranked.own))]
+    return colours.LabelColours(labels, [palette[n] for n in order] or palette, colours.SHARED)

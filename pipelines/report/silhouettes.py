@@ -1,0 +1,58 @@
+"""Silhouettes of clusters: how much nearer a point is to its own cluster than to the next one."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipelines.report import colours, wording
+from pipelines.report.figures import bars
+from pipelines.report.iteration_rows import number
+from pipelines.report.parts import Section
+
+MOST_BARS = 500
+MOST_NAMED = 40
+
+
+def mean_silhouette(run: Mapping) -> float:
+    """The mean silhouette in run.json: a number or {"mean"}; else NaN."""
+    told = run.get("silhouette")
+    return number(told.get("mean")) if isinstance(told, Mapping) else number(told)
+
+
+def silhouette_section(run: Mapping, cluster_colours: np.ndarray) -> list[Section]:
+    """[the section "Silhouette"] where run.json tells {"mean", "clusters": [...], "points"}.
+
+    cluster_colours (k,) int   places in the categories of colours
+    """
+    told = run.get("silhouette")
+    found = told.get("clusters") if isinstance(told, Mapping) else None
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        return []
+    values = np.array([number(value) for value in found], dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(values[: len(cluster_colours)]))
+    if not len(known):
+        return []
+    order = known[np.lexsort((known, -values[known]))]
+    shown = order if len(order) <= MOST_BARS else np.r_[order[:250], order[-250:]]
+    m = len(shown)
+    named = m <= MOST_NAMED
+    mean, points = mean_silhouette(run), number(told.get("points"))
+    text = f"Mean {mean:.3f}" if np.isfinite(mean) else "By cluster"
+    text += f" over {wording.count(points)} sampled points" if np.isfinite(points) else ""
+    text += ". 1: far from the next cluster; 0: on the border; below: nearer to another one."
+    text += "" if m == len(order) else f" The 250 best and the 250 worst of {len(order):,}."
+    figure = bars(
+        "silhouettes",
+        "Mean silhouette of each cluster",
+        np.arange(m) - (0.4 if named else 0.5),
+        np.full(m, 0.8 if named else 1.0),
+        values[shown],
+        summary=text,
+        tips=[f"cluster {c}\nsilhouette {values[c]:.3f}" for c in shown.tolist()],
+        x_title="cluster" if named else "clusters, the best first",
+        ticks=(range(m), [str(c) for c in shown.tolist()]) if named else ([], []),
+        y_title="silhouette",
+        paint=[colours.CATEGORIES[cluster_colours[c]] for c in shown.tolist()] if named else (),
+        whole=False,
+    )
+    return [Section("Silhouette", [figure])]
