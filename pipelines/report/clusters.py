@@ -90,7 +90,8 @@ def _columns(sample: ClusterSample) -> list[dict]:
     if sample.labels is not None:
         names = list(dict.fromkeys(sample.labels))
         place = {name: n for n, name in enumerate(names)}
-        texts = ["none" if name is None else wording.short(name, 40) for name in names]
+        most = 40 if len(names) <= 1_000 else 16  # letters; these are most of a page with many
+        texts = ["none" if name is None else wording.short(name, most) for name in names]
         values = [place[label] for label in sample.labels]
         columns.append({"name": "label", "values": values, "texts": texts})
     return columns
@@ -116,7 +117,7 @@ def _by_cluster(sample: ClusterSample) -> Figure:
         summary=f"Centroids are the framed marks{numbered}. Point at a mark for its row."
         if k > 1
         else "All points are in one cluster.",
-        tips=[_columns(sample), _mark_columns(sample)],
+        tips={"columns": [_columns(sample), _mark_columns(sample)]},
     )
 
 
@@ -130,7 +131,7 @@ def _by_label(sample: ClusterSample) -> Figure:
         found.codes,
         [colour for colour, _, _ in found.entries],
         summary=f"{wording.count(found.n_labels)} labels, {wrong}.",
-        tips=[_columns(sample), []],
+        tips={"of": "clusters"},
         marks=np.zeros(0, dtype=np.int64),
     )
 

@@ -9,6 +9,8 @@ from pipelines.report import still, wording
 from pipelines.report.figures import STILL_WIDTH, typed
 from pipelines.report.parts import Figure
 
+STILL_LINES = 20  # of a still picture: the last ones, which lie on top
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -112,6 +114,7 @@ def _upright(at: float, text: str, lines: Sequence[Curve]) -> dict:
 
 
 def _still(lines: Sequence[Curve], title: str, from_zero: bool, log: bool) -> str:
+    lines = lines[-STILL_LINES:]
     x = np.concatenate([line.x for line in lines]) if lines else np.zeros(0)
     raised = [_raised(line.y, log) for line in lines]
     y = np.concatenate(raised) if raised else np.zeros(0)

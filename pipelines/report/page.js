@@ -6,7 +6,8 @@
    tips of a map:    { cells: [name of each row], unit, digits }     value at the pointer
    tips of marks:    { texts: [[text of each mark] of each trace] }
    tips of points:   { columns: [[{ name, unit, and one of: axis: "x" or "y"; value; values: [of each mark];
-                       values and texts: values are places in texts }] of each trace] } */
+                       values and texts: values are places in texts }] of each trace] }
+   tips of a copy:   { of: name of the figure that has them } */
 (() => {
   const block = document.getElementById("drawings");
   const drawings = block ? JSON.parse(block.textContent) : {};
@@ -75,6 +76,7 @@
   }
 
   function tipText(tips, point) {
+    if (tips.of) return tipText(drawings[tips.of].tips, point);
     if (tips.columns) return (tips.columns[point.curveNumber] || []).map((column) => told(column, point)).join("\n");
     if (tips.texts) return (tips.texts[point.curveNumber] || [])[point.pointNumber];
     if (!tips.cells) return "";

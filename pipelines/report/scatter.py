@@ -23,13 +23,13 @@ def scatter(
     palette: Sequence[str],
     *,
     summary: str,
-    tips: Sequence[Sequence[Mapping]],
+    tips: Mapping[str, object],
     marks: np.ndarray | None = None,
 ) -> Figure:
     """A point cloud; later points lie upon earlier ones.
 
     codes (m,) int   place of each point's colour in palette
-    tips             columns for page.js: of the points, and of the marks
+    tips             as page.js reads them, of the points and of the marks
     marks (c,) int   numbers of the centroids to show; None: all of them
     """
     marks = np.arange(len(plane.centroids)) if marks is None else marks
@@ -63,7 +63,7 @@ def scatter(
         },
         summary=summary,
         still=_still(plane, codes, palette, size, marks, title),
-        tips={"columns": [list(columns) for columns in tips]},
+        tips=dict(tips),
         height=0 if plane.titles[1] else 260,
     )
 

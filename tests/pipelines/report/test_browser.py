@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.pipelines.report.runs import report as kmeans
 from tests.pipelines.report.test_swg import report
 
 FLAGS = [
@@ -23,15 +24,23 @@ FLAGS = [
 ]
 
 
+HOSTILE = ["</script><script>document.title='owned'</script>", "<img src=x onerror=alert(1)>", "c"]
+PAGES = {
+    "swg": (lambda: report(3, ids=HOSTILE, labels=HOSTILE), 4, "3 sequences, 3 pairs"),
+    "kmeans": (lambda: kmeans(true_labels_sample=HOSTILE * 40), 10, "120 points in 4 clusters"),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not on PATH")
-def test_page__is_drawn_without_a_word_on_the_console(tmp_path):
-    ids = ["</script><script>document.title='owned'</script>", "<img src=x onerror=alert(1)>", "c"]
+@pytest.mark.parametrize("app", PAGES)
+def test_page__is_drawn_without_a_word_on_the_console(tmp_path, app):
+    make, n_figures, title = PAGES[app]
     page = tmp_path / "report.html"
-    page.write_bytes(report(3, ids=ids, labels=ids))
+    page.write_bytes(make())
     command = ["chromium", *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     assert re.findall(r".*CONSOLE.*", done.stderr) == []
     assert re.search(r'<html[^>]* data-drawn="yes"', done.stdout)
-    assert done.stdout.count('class="main-svg"') >= 4
-    assert "<title>3 sequences, 3 pairs</title>" in done.stdout
+    assert done.stdout.count('class="main-svg"') >= n_figures
+    assert f"<title>{title}</title>" in done.stdout

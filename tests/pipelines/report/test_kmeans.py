@@ -70,7 +70,7 @@ def test_kmeans_report__hostile_labels_stay_text():
     tags = [tag for tag, _ in Page(page).elements]
     assert tags.count("script") == 3
     assert "img" not in tags
-    texts = Page(page).drawings["labels"]["tips"]["columns"][0][2]["texts"]
+    texts = Page(page).drawings["clusters"]["tips"]["columns"][0][2]["texts"]
     assert any("<img src=x" in text for text in texts)
 
 
