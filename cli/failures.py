@@ -65,7 +65,8 @@ def resume_lines(ctx: click.Context) -> list[str]:
     """The command that goes on, once there is a result folder to go on with."""
     if ctx.meta.get("whorl.folder") is None:
         return []
-    return [f"Finished blocks are kept. Go on with: {resume_command(typed_command(ctx))}"]
+    kept = ctx.meta.get("whorl.kept") or "Finished blocks are kept."
+    return [f"{kept} Go on with: {resume_command(typed_command(ctx))}"]
 
 
 def unexpected(error: BaseException, ctx: click.Context) -> list[str]:

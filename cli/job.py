@@ -12,10 +12,12 @@ from typing import Any
 import click
 
 from cli import units
+from cli.iteration_progress import IterationProgress
 from cli.progress import Progress
 from cli.screen import Screen
-from cli.show import output_text, read
+from cli.show import agreement_text, clusters_text, output_text, read
 from pipelines import app as declaration
+from pipelines.errors import NotConverged
 
 SHOWN = {None: "none", True: "yes", False: "no"}
 
@@ -90,8 +92,17 @@ def result_folder(
         folder.abandon("stopped" if stopped else "failed")
         with contextlib.suppress(Exception):  # the error at hand is the one to tell
             if not folder.folder.exists(".work"):
-                ctx.meta["whorl.folder"] = None  # no block was finished: nothing to go on with
+                ctx.meta["whorl.folder"] = None  # nothing was finished: nothing to go on with
+            ctx.meta["whorl.kept"] = kept_text(folder.folder.list(".work/checkpoints"))
         raise
+
+
+def kept_text(checkpoints: list[str]) -> str | None:
+    """What --resume goes on from: the newest checkpoint, '.../K-R/0000000120.npz'; None: blocks."""
+    if not checkpoints:
+        return None
+    iteration = max(checkpoints).rpartition("/")[2].partition(".")[0]
+    return f"The checkpoint of iteration {int(iteration):,} is kept."
 
 
 def compute(
@@ -100,7 +111,14 @@ def compute(
     """Opens the engine and the progress bar around the application's run()."""
     from pipelines import engine as engines
 
-    progress = Progress(screen, job, folder.done_records() if folder.resumed else ())
+    config = job.config if hasattr(job, "config") else None
+    iterative = isinstance(config, declaration.IterativeOptions)
+    progress: Any = IterationProgress(screen) if iterative else None
+    if progress is None:
+        progress = Progress(screen, job, folder.done_records() if folder.resumed else ())
+    cache: dict[str, Any] = {}
+    if isinstance(config, declaration.IterativeOptions):
+        cache = {"cache_memory": config.cache_memory, "cache_disk": config.cache_disk != "off"}
     with engines.connect(
         chosen.executor,
         nworkers=chosen.nworkers,
@@ -111,7 +129,11 @@ def compute(
         estimated_seconds=job.estimated_seconds,
         listeners=[progress],
         log_level=logging.WARNING if chosen.verbose else logging.CRITICAL,
+        iterative=iterative,
+        **cache,
     ) as engine:
+        if iterative and engine.name != "serial":
+            screen.line("executor", f"{engine.name}: {engine.reason}")
         if engine.dashboard:
             screen.line("dashboard", engine.dashboard)
         else:
@@ -133,9 +155,7 @@ def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     """What there is now, and what went wrong on the way."""
     made = result.get("outputs", [])
     parts = [output_text(one) for one in made if one.get("shape") or one["name"] == "report.html"]
-    agreement = result.get("labels", {}).get("one_nn")
-    if agreement is not None:
-        parts.append(f"1-NN agreement {agreement:.3f}")
+    parts += [text for text in (clusters_text(result), agreement_text(result)) if text]
     blocks, lost = result.get("blocks", {}), result.get("workers_lost")
     if lost:
         parts.append(f"{units.count(lost, 'worker')} lost and replaced")
@@ -144,3 +164,16 @@ def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     for warning in result.get("warnings", []):
         screen.warn(warning)
     screen.line("done", ", ".join([*parts, units.duration(seconds)]))
+
+
+def check_converged(
+    ctx: click.Context, config: Any, chosen: declaration.RunOptions, result: dict[str, Any]
+) -> None:
+    """Raises NotConverged where --strict asks for it; the result is written all the same."""
+    if getattr(config, "strict", False) and result.get("converged") is False:
+        ctx.meta["whorl.folder"] = None  # complete: nothing to go on with
+        raise NotConverged(
+            f"{chosen.output} is complete, but not converged after {result['n_iter']:,} "
+            "iterations.",
+            remedy="Raise --max-iter or --tol, or leave out --strict.",
+        )

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from cli import failures, options
-from cli.job import execute
+from cli.job import check_converged, execute
 from cli.screen import Screen
 from pipelines import app as declaration
 from pipelines.errors import UsageProblem
@@ -78,6 +78,7 @@ def application_command(name: str, module: ModuleType) -> click.Command:
             click.echo(json.dumps(result, default=str))
         elif not chosen.dry_run:
             click.echo(chosen.output)
+        check_converged(ctx, config, chosen, result)
 
     text = (module.__doc__ or "").strip()
     return options.ApplicationCommand(

@@ -29,6 +29,12 @@ class ResourceProblem(WhorlError):
     exit_code = 4
 
 
+class NotConverged(WhorlError):
+    """An iteration that reached its limit, where that was asked to be an error."""
+
+    exit_code = 7
+
+
 class DamagedResult(WhorlError):
     """A result folder that is incomplete or whose bytes are not those that were written."""
 
