@@ -53,6 +53,7 @@ class PartitionCache:
         self._residence = Residence()
         self._held: dict[tuple[str, int], Kept] = {}
         self._past: dict[str, dict[str, int]] = {}  # counts of what was dropped, by key
+        self._gone = dict.fromkeys(COUNTED, 0)  # counts of keys that were dropped
         self._lock = threading.Lock()
         self.configure(memory_bytes, folder)
 
@@ -96,11 +97,19 @@ class PartitionCache:
         return {kept.index: kept.nbytes for kept in self._of(key) if kept.form is not None}
 
     def counts(self, key: str) -> Counts:
-        kept = self._of(key)
-        past = self._past.get(key, {})
-        sums = {
-            name: past.get(name, 0) + sum(getattr(each, name) for each in kept) for name in COUNTED
-        }
+        with self._lock:
+            sums = dict(self._past.get(key, {}))
+            _add(sums, (kept for each, kept in self._held.items() if each[0] == key))
+        return Counts(**sums, notes=tuple(self._residence.notes))
+
+    def totals(self) -> Counts:
+        """Of all keys of this process, those that were dropped too."""
+        with self._lock:
+            sums = dict(self._gone)
+            for past in self._past.values():
+                for name in COUNTED:
+                    sums[name] += past[name]
+            _add(sums, self._held.values())
         return Counts(**sums, notes=tuple(self._residence.notes))
 
     def drop(self, key: str, indices: Iterable[int] | None = None) -> None:
@@ -111,12 +120,12 @@ class PartitionCache:
                 kept = self._held.pop((key, index), None)
                 if kept is None:
                     continue
-                past = self._past.setdefault(key, dict.fromkeys(COUNTED, 0))
-                for name in COUNTED:
-                    past[name] += getattr(kept, name)
+                _add(self._past.setdefault(key, {}), [kept])
             self._residence.forget(kept)
         if indices is None:
-            self._past.pop(key, None)
+            with self._lock:
+                for name, count in self._past.pop(key, {}).items():
+                    self._gone[name] += count
         self._residence.expect_room()
         give_back_memory()
 
@@ -129,6 +138,14 @@ class PartitionCache:
     def _of(self, key: str) -> list[Kept]:
         with self._lock:
             return [self._held[each] for each in sorted(self._held) if each[0] == key]
+
+
+def _add(sums: dict[str, int], kept: Iterable[Kept]) -> None:
+    for name in COUNTED:
+        sums.setdefault(name, 0)
+    for each in kept:
+        for name in COUNTED:
+            sums[name] += getattr(each, name)
 
 
 class Use:

@@ -227,6 +227,7 @@ def test_drop_and_close__leave_no_files(source, tmp_path):
     cache.drop(KEY)
     assert len(files(tmp_path)) == 1
     assert cache.counts(KEY) == Counts()
+    assert cache.totals() == Counts(5, 0, 0, 4 * NBYTES)
     cache.close()
     assert os.listdir(tmp_path) == []
     cache.load(KEY, 0, source, 0)
