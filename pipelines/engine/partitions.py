@@ -34,6 +34,9 @@ class Partitions:
         return f"{verb}-{self.name}-{index}"
 
 
+COUNTED = ("source_reads", "memory_hits", "disk_hits", "spilled_bytes")  # they only grow
+
+
 @dataclass
 class Tally:
     """What happened to the partitions of one key, as far as the driver knows.
@@ -47,11 +50,16 @@ class Tally:
     moved: int = 0
     reloaded: int = 0
 
+    def note(self, worker: str, counts: Any) -> None:
+        """Keep counts, unless newer ones came before: answers overtake each other."""
+        before = self.counts.get(worker)
+        if before is None or _sum(counts) >= _sum(before):
+            self.counts[worker] = counts
+
     def facts(self) -> dict[str, int]:
         """See engine.partition_facts."""
         summed = {
-            name: sum(getattr(counts, name) for counts in self.counts.values())
-            for name in ("source_reads", "memory_hits", "disk_hits", "spilled_bytes")
+            name: sum(getattr(counts, name) for counts in self.counts.values()) for name in COUNTED
         }
         return {
             "partitions": len(self.nbytes),
@@ -79,3 +87,7 @@ def new_partitions(
     if replicas not in (1, 2):
         raise ValueError(f"replicas must be 1 or 2, not {replicas}")
     return Partitions(name, f"{name}-{uuid.uuid4().hex}", load, sources, costs, replicas)
+
+
+def _sum(counts: Any) -> int:
+    return sum(getattr(counts, name) for name in COUNTED)

@@ -244,7 +244,7 @@ class Pins:
 
     def note(self, partitions: Partitions, address: str, counts: Any) -> None:
         """Keep pinned.cache().counts(key) of a worker, brought back by one of its tasks."""
-        self._tallies[partitions.key].counts[address] = counts
+        self._tallies[partitions.key].note(address, counts)
 
     def facts(self, partitions: Partitions) -> dict[str, int]:
         """See engine.partition_facts."""

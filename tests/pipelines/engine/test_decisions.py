@@ -167,7 +167,7 @@ def test_cache_size__is_half_the_limit_or_what_is_asked_for():
     assert CacheSize(None).memory_bytes(1000) is None
     assert CacheSize("64MiB").memory_bytes(1000) == 64 * 2**20
     assert CacheSize(4096).memory_bytes(None) == 4096
-    with pytest.raises(ValueError, match="cannot|Could not|invalid|interpret"):
+    with pytest.raises(ValueError, match="Could not interpret"):
         CacheSize("much").memory_bytes(None)
 
 
