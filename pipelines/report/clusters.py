@@ -15,6 +15,7 @@ from pipelines.report.scatter import matched_palette, scatter, spread_colours
 MOST_POINTS = 20_000
 MOST_LISTED = 500  # clusters in a table
 MOST_LABELS = 20  # columns of the table of labels
+MOST_BESIDE = 15  # clusters in the table beside the picture
 NAMED = 12  # clusters or bars that carry their number or name beside the picture
 
 
@@ -69,16 +70,18 @@ def cluster_section(sample: ClusterSample, run: Mapping) -> Section:
     if sample.labels is not None:
         views.append(_by_label(sample))
     wide = sample.plane.titles[1] == ""
-    parts: list = [*views] if wide or len(views) == 1 else [Row(views)]
-    legends = _legends(sample)
-    parts += [Row(legends)] if len(legends) > 1 and not wide else legends
+    alone = len(views) == 1 and not wide
+    parts: list = [*views] if wide or alone else [Row(views)]
+    if not alone:
+        legends = _legends(sample)
+        parts += [Row(legends)] if len(legends) > 1 and not wide else legends
     parts.append(cluster_table(sample))
     if sample.labels is not None:
         parts.append(label_table(sample))
     intro = f"{sample.scope}. {sample.plane.axes}"
     if len(sample.centroids) > len(colours.CATEGORIES):
         intro += " Colours repeat: clusters of one colour lie apart."
-    return Section("Clusters", parts, intro=intro)
+    return Section("Clusters", parts, [largest_table(sample)] if alone else (), intro=intro)
 
 
 def _columns(sample: ClusterSample) -> list[dict]:
@@ -152,6 +155,22 @@ def _legends(sample: ClusterSample) -> list[Legend]:
         ]
         legends.append(Legend(entries))
     return legends
+
+
+def largest_table(sample: ClusterSample) -> Table:
+    """The largest clusters as a legend that counts."""
+    order = np.lexsort((np.arange(len(sample.sizes)), -sample.sizes))
+    whole = int(sample.sizes.sum())
+    rows = [
+        (
+            Cell(str(c), colour=colour_of(sample, c)),
+            wording.count(sample.sizes[c]),
+            wording.share(int(sample.sizes[c]), whole),
+        )
+        for c in order[:MOST_BESIDE].tolist()
+    ]
+    caption = "Clusters" if len(order) <= MOST_BESIDE else f"The {MOST_BESIDE} largest clusters"
+    return Table(("cluster", "points", "share"), rows, (1, 2), caption=caption)
 
 
 def cluster_table(sample: ClusterSample) -> Table:
@@ -230,26 +249,22 @@ def label_table(sample: ClusterSample) -> Table:
 def size_section(sample: ClusterSample) -> Section:
     """Bars, the largest cluster first; neighbours share a bar where there are very many."""
     k = len(sample.sizes)
-    if not k:
-        return Section("Sizes", [Text("There are no clusters.")])
+    if k < 2:
+        return Section("Sizes", [Text("All points are in one cluster." if k else "No clusters.")])
     order = np.lexsort((np.arange(k), -sample.sizes))
     edges = cell_edges(k)
     sizes = sample.sizes[order]
     mean = np.add.reduceat(sizes, edges[:-1]) / np.diff(edges)
     named = k <= 40
     middle = float(np.median(sizes))
-    text = (
-        f"{wording.count(sizes[-1])} to {wording.count(sizes[0])} points, median {middle:,.0f}."
-        if k > 1
-        else f"{wording.count(sizes[0])} points."
-    )
+    ends = f"{wording.count(sizes[-1])} to {wording.count(sizes[0])}"
     figure = bars(
         "sizes",
         "Points in each cluster",
         edges[:-1] - 0.4 if named else edges[:-1].astype(float),
         np.full(k, 0.8) if named else np.diff(edges).astype(float),
         mean,
-        summary=text + ("" if named else " In order of size."),
+        summary=f"{ends} points, median {middle:,.0f}." + ("" if named else " In order of size."),
         tips=_size_tips(sample, order, edges),
         x_title="cluster" if named else "rank by size",
         ticks=(range(k), [str(c) for c in order.tolist()]) if named else _rank_ticks(k),

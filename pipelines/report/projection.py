@@ -37,7 +37,7 @@ def project(points: np.ndarray, centroids: np.ndarray, random_state: int | None 
         axes = "The one dimension runs along the page; the height of a point is random."
         return Plane(flat, marks, ("column 0", ""), False, axes)
     if d == 2:
-        return _plane(points, centroids, ("column 0", "column 1"), "The points as they are.")
+        return _plane(points, centroids, ("column 0", "column 1"), "Both columns as they are.")
     mean = points.mean(axis=0)
     axes, shares = principal_axes(points - mean)
     told = tuple(

@@ -80,7 +80,7 @@ def _steps(palette: Sequence[str]) -> list[list]:
 
 def _marks(centroids: np.ndarray, marks: np.ndarray) -> dict:
     numbered = len(marks) <= MOST_NUMBERED
-    size = 19 if numbered else 8 if len(marks) <= 150 else 5
+    size = 19 if numbered else 8 if len(marks) <= 150 else 4
     trace = {
         "type": "scatter",
         "mode": "markers+text" if numbered else "markers",
@@ -91,7 +91,7 @@ def _marks(centroids: np.ndarray, marks: np.ndarray) -> dict:
             "color": "--card",
             "opacity": 0.92,
             "size": size,
-            "line": {"color": "--ink", "width": 1.3},
+            "line": {"color": "--ink", "width": 1.3 if len(marks) <= 150 else 0.8},
         },
         "cliponaxis": False,
         "hoverinfo": "none",
