@@ -1,4 +1,4 @@
-"""export: a result's matrix in the form that another program reads."""
+"""export: a result's matrix or labels in the form that another program reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ ENDINGS = {
 
 @click.command()
 @click.argument("result", metavar="DIR")
-@click.option("--to", required=True, type=NearChoice(list(ENDINGS)), help="Form of the file.")
+@click.option(
+    "--to",
+    required=True,
+    type=NearChoice(list(ENDINGS)),
+    help="Form of the file (labels: tsv or npy).",
+)
 @click.option(
     "-o",
     "--output",
@@ -32,7 +37,7 @@ ENDINGS = {
 @click.option("--overwrite", is_flag=True, help="Replace the file when it exists.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def export(result: str, to: str, output: str | None, overwrite: bool, quiet: bool) -> None:
-    """Write the matrix of a result in the form that another program reads."""
+    """Write the matrix or the labels of a result in the form that another program reads."""
     from pipelines import exports
 
     written = exports.export(result, to, output or beside(result, to), overwrite=overwrite)

@@ -211,8 +211,8 @@ class IterativeOptions:
         30.0, "Seconds after which a checkpoint is due in any case.", min=0, changes_bytes=False
     )
     chunk_seconds: float = option(
-        1.0, "Seconds that workers iterate by themselves before they are looked after.",
-        min=0.01, changes_bytes=False,
+        1.0, "Seconds that workers iterate by themselves between two looks at them.",
+        min=0, changes_bytes=False,
     )  # fmt: skip
     replicas: int = option(
         1, "Workers that hold each partition; with 2 the faster one does what a slow one holds.",

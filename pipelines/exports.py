@@ -1,4 +1,4 @@
-"""A result's matrix in the forms other programs read, written in stripes of rows.
+"""A result's matrix in the forms other programs read, written in stripes of rows; or its labels.
 
     tsv               id_1 id_2 distance, a line per unordered pair; missing is NaN
     lsmat             square, tab-separated, ids in the first row and column (scikit-bio, QIIME)
@@ -20,13 +20,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import psutil
 
 from pipelines.errors import UsageProblem
 from pipelines.formats.distances import INT16_SCALE, DistanceMatrix, open_distances
+from pipelines.formats.label_array import LABELS, open_labels
+from pipelines.label_exports import LABEL_FORMS, StoredLabels
 from storage.directory import TEMPORARY, replace_file
 from storage.folder import open_folder, require_space, split_url
 
@@ -44,7 +46,7 @@ class Exported:
 def export(
     url: str, to: str, destination: str, *, overwrite: bool = False, **storage_options
 ) -> Exported:
-    """Write the matrix of the result at url to the local file `destination`, in the form `to`.
+    """Write what the result at url holds to the local file `destination`, in the form `to`.
 
     Raises UsageProblem (unknown form, existing file, a matrix that the form cannot hold),
     NoSpace before writing when the disk is short, DamagedResult for a broken result.
@@ -52,17 +54,31 @@ def export(
     if to not in FORMS:
         raise UsageProblem(f'"{to}" is not a form: {", ".join(FORMS)}.')
     check_destination(destination, overwrite)
+    held, form = open_result(url, to, **storage_options)
+    folder, name = os.path.split(os.path.abspath(destination))
+    remove_stale(folder, name)
+    require_space(open_folder(folder), form.size(held))
+    with replace_file(destination) as file:
+        missing = form.write(file, held)
+    return Exported(destination, to, os.path.getsize(destination), missing)
+
+
+def open_result(url: str, to: str, **storage_options) -> tuple[Any, Any]:
+    """What the result holds and the form of it: a matrix, or labels. Raises UsageProblem."""
+    folder = open_folder(url, **storage_options)
+    if LABELS in folder.names():
+        array = open_labels(url, **storage_options)
+        if to not in LABEL_FORMS:
+            raise UsageProblem(
+                f"{to} is for distances; {url} holds labels.",
+                remedy=f"Use --to {' or '.join(LABEL_FORMS)}.",
+            )
+        return StoredLabels(folder, array), LABEL_FORMS[to]
     matrix = open_distances(url, **storage_options)
     if matrix.ids is None:
         matrix.ids = [str(index) for index in range(matrix.n)]
     check_fits(matrix, to)
-    folder, name = os.path.split(os.path.abspath(destination))
-    remove_stale(folder, name)
-    form = FORMS[to]
-    require_space(open_folder(folder), form.size(matrix))
-    with replace_file(destination) as file:
-        missing = form.write(file, matrix)
-    return Exported(destination, to, os.path.getsize(destination), missing)
+    return matrix, FORMS[to]
 
 
 def check_destination(destination: str, overwrite: bool) -> None:

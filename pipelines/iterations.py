@@ -13,7 +13,6 @@ from pipelines.engine.events import (
     Checkpointed,
     ChunkEnded,
     IterationEnded,
-    PartitionLoaded,
     PartitionsMoved,
     RankSlow,
     RolledBack,
@@ -22,6 +21,7 @@ from pipelines.engine.events import (
 from pipelines.engine.job import Row
 from pipelines.happenings import Happenings
 
+MOST_TASKS = 20_000
 NOTED = (PartitionsMoved, RolledBack, Checkpointed, BackupStarted, RankSlow)
 FACTS = ("run", "iteration", "job", "started", "mapped", "stopped", "seconds")  # of every row
 
@@ -31,7 +31,7 @@ class IterationLog(Happenings):
 
     rows       one dict an iteration: `FACTS`, those of `begin`, and what the job records
     chunks     one dict a chunk: run, job, first, n_iter, ranks (how many), overhead_s
-    timeline   {"worker", "started", "stopped", "kind"} of each task
+    timeline   {"worker", "started", "stopped", "kind"} of each task, of the first MOST_TASKS
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,10 @@ class IterationLog(Happenings):
         """What is told from now on belongs to that run."""
         self._of_run = {"run": run, **facts}
 
+    def of_run(self) -> list[dict[str, Any]]:
+        """The rows of the run that was begun last."""
+        return [row for row in self.rows if row["run"] == self._of_run.get("run")]
+
     def count(self, kind: type) -> int:
         """How many events of that kind there were."""
         return self._counts.get(kind, 0)
@@ -59,18 +63,14 @@ class IterationLog(Happenings):
         elif isinstance(event, ChunkEnded):
             facts = dataclasses.asdict(event) | {"ranks": len(event.ranks)}
             self.chunks.append(self._of_run | facts)
-        elif isinstance(event, PartitionLoaded | TaskEnded):
-            self._draw(event)
+        elif isinstance(event, TaskEnded) and len(self.timeline) < MOST_TASKS:
+            span = {"started": event.started, "stopped": event.stopped}
+            kind = event.key.partition("-")[0]
+            self.timeline.append({"worker": event.worker, **span, "kind": kind})
         elif isinstance(event, NOTED):
             self.note(type(event).__name__, **dataclasses.asdict(event))
         if isinstance(event, Checkpointed):
             self.on_checkpoint(event.iteration)
-
-    def _draw(self, event: PartitionLoaded | TaskEnded) -> None:
-        if isinstance(event, TaskEnded):
-            span = {"started": event.started, "stopped": event.stopped}
-            kind = event.key.partition("-")[0]
-            self.timeline.append({"worker": event.worker, **span, "kind": kind})
 
 
 def as_row(row: Row) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def start_work(job: Job, engine: Engine, results: ResultFolder) -> Partitions:
             usable_memory() if engine.name == "serial" else worker.memory_limit_bytes,
         )  # fmt: skip
     check_output(engine, results, job.new_token())
-    engine.run_everywhere(warm_up)
+    engine.run_everywhere(warm_up, str(job.points.dtype))
     costs = [float(stop - start) for start, stop in job.ranges]
     return engine.partitions(
         load_block, job.sources(), costs=costs, key="points", replicas=job.config.replicas

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels import kmeans
+from kernels import kmeans, kmeans_start
 from kernels.kmeans import Block, Frame, State, Summary
 from pipelines.engine.job import Job, Partition, Stop, Then
 from pipelines.formats.label_array import LabelLayout
@@ -44,17 +44,28 @@ class Written(NamedTuple):
     nbytes: int
 
 
-def warm_up() -> str:
-    """Compile the kernels or load them from the cache. Returns the CPU they are compiled for."""
+def warm_up(dtype: str) -> str:
+    """Compile the kernels for points of that dtype, or load them from the cache. Returns the CPU
+    they are compiled for."""
     from kernels import _jit
     from pipelines.warm import compiled_once
 
-    with compiled_once("kmeans"):
-        for dtype in (np.float32, np.float64):
-            block = Block(np.arange(24, dtype=dtype).reshape(12, 2))
+    with compiled_once(f"kmeans-{dtype}"):
+        points = np.random.default_rng(0).random((48, 2)).astype(dtype)
+        for weights in (None, np.ones(48)):
+            block = Block(points, 0, weights)
             frame = kmeans.frame_of(kmeans.summary_block(block))
-            kmeans.partial_sums(block, block.points[:3].astype(np.float64), frame)
+            over = functools.partial(_over_one, block)
+            weighted = weights is not None
+            first = kmeans_start.start("k-means++", over, frame, 3, 0, weighted=weighted)
+            for centroids in (first, first + 1e-4, first + 2e-4):  # the bounds come into use
+                kmeans.partial_sums(block, centroids, frame)
+            kmeans.assign_block(block, first, frame)
     return _jit.target()
+
+
+def _over_one(block: Block, function: Callable[..., Any], *args: Any) -> list[Any]:
+    return [function(block, *args)]
 
 
 def load_block(source: BlockSource) -> dict[str, np.ndarray]:

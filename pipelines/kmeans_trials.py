@@ -92,8 +92,8 @@ class Trials:
                 inertia_block, self.partitions, trial.centroids, self.what, key="inertia"
             )
             trial = dataclasses.replace(trial, inertia=reduce_pairwise(float.__add__, parts))
-            rows = [row for row in self.log.rows if row["run"] == number]
-            folder.put(self.results.work_key(f"trials/{name}.npz"), trial_bytes(trial, rows))
+            data = trial_bytes(trial, self.log.of_run())
+            folder.put(self.results.work_key(f"trials/{name}.npz"), data)
             folder.delete_tree(self.results.work_key(f"trials/{name}"))
             folder.delete_tree(self.results.work_key(f"checkpoints/{name}"))
         return trial
@@ -116,8 +116,7 @@ class Trials:
                 args=(self.what,), max_iter=config.max_iter, checkpoints=checkpoints,
                 chunk_s=config.chunk_seconds,
             )  # fmt: skip
-        mine = [row for row in self.log.rows if row["run"] == self.log.rows[-1]["run"]]
-        reseeded = sum(row["job"] == "reseed" for row in mine)
+        reseeded = sum(row["job"] == "reseed" for row in self.log.of_run())
         return Trial(
             n_clusters, run, done.state.centroids, np.nan, done.n_iter, done.reason, reseeded
         )
