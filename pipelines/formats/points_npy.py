@@ -44,6 +44,7 @@ class NpyLayout:
     url: str
     name: str
     array: Array
+    needs_staging = False
 
     def part(self, start: int, stop: int) -> NpyLayout:
         return self
@@ -83,6 +84,7 @@ class PackedLayout:
     name: str
     member: str
     array: Array
+    needs_staging = True
 
     def part(self, start: int, stop: int) -> PackedLayout:
         return self
@@ -108,16 +110,16 @@ class PackedLayout:
                     values.read(1)  # the end is where the checksum is compared
 
 
-def open_npy(url: str, name: str) -> Points:
-    """An .npy file as Points."""
+def open_npy(url: str, name: str, vector: bool = False) -> Points:
+    """An .npy file as Points; vector: an array of one dimension is a column."""
     with ExitStack() as close:
         file = open_stored(url, close)
         size = points_source.stored_size(file)
-        array = read_header(io.BytesIO(read_at(file, 0, _HEADER_BYTES, name)), name)
+        array = read_header(io.BytesIO(read_at(file, 0, _HEADER_BYTES, name)), name, vector)
         return _opened(url, name, "npy", file, size, array)
 
 
-def open_npz(url: str, name: str) -> Points:
+def open_npz(url: str, name: str, vector: bool = False) -> Points:
     """The one array of an .npz file, or the one named points, as Points."""
     with ExitStack() as close:
         file = open_stored(url, close)
@@ -128,7 +130,7 @@ def open_npz(url: str, name: str) -> Points:
             chosen = points_source.chosen_member(list(found), name, "array")
             info = found[chosen]
             with archive.open(info) as member:
-                array = read_header(io.BytesIO(member.read(_HEADER_BYTES)), name)
+                array = read_header(io.BytesIO(member.read(_HEADER_BYTES)), name, vector)
             packed = info.compress_type != zipfile.ZIP_STORED
             if not packed:
                 local = read_at(file, info.header_offset, 30, name)
@@ -140,7 +142,7 @@ def open_npz(url: str, name: str) -> Points:
         return _opened(url, name, "npz", file, size, array)
 
 
-def read_header(file: IO[bytes], name: str) -> Array:
+def read_header(file: IO[bytes], name: str, vector: bool = False) -> Array:
     """The header of an .npy; InputProblem unless it is a 2-D array of numbers."""
     try:
         version = np.lib.format.read_magic(file)
@@ -152,6 +154,8 @@ def read_header(file: IO[bytes], name: str) -> Array:
         text = f"{name} has a damaged header of an .npy file."
         raise InputProblem(text, remedy="Copy it again.") from error
     points_source.kept_dtype(dtype, name)
+    if vector and len(shape) == 1:
+        shape = (*shape, 1)
     points_source.check_shape(shape, name)
     return Array(file.tell(), dtype.str, shape, bool(fortran) and min(shape) > 1)
 

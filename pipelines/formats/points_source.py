@@ -21,7 +21,7 @@ from pipelines.formats.bytestream import read_at
 
 CHECKED_BYTES = 256 * 2**20  # of a file that is read, hashed and checked whole when it is opened
 BLOCK_BYTES = 4 * 2**20  # of the values in one block: whole-array passes, and the cache holds it
-_SAMPLES, _SAMPLE_BYTES = 64, 2**18  # of a larger file, for its identity
+SAMPLES, SAMPLE_BYTES = 64, 2**18  # of a larger file, for its identity
 
 FINITE_REMEDY = "Leave such rows out, or put numbers there."
 
@@ -29,7 +29,13 @@ FINITE_REMEDY = "Leave such rows out, or put numbers there."
 class Layout(Protocol):
     """How the rows of one input are read. Small and picklable."""
 
-    name: str  # of the input, in messages
+    @property
+    def name(self) -> str:
+        """Of the input, in messages."""
+
+    @property
+    def needs_staging(self) -> bool:
+        """Whether a row cannot be reached without what is before it."""
 
     def part(self, start: int, stop: int) -> Layout:
         """A layout that can read at least these rows, and carries no more than it must."""
@@ -191,9 +197,9 @@ def identity(path: str, nbytes: int, n: int, sha256: str, whole: bool = True) ->
 def hash_samples(file: IO[bytes], size: int, name: str) -> str:
     """sha256 of the size of a stored file and of evenly spaced pieces, its ends too."""
     digest = hashlib.sha256(str(size).encode())
-    last = max(size - _SAMPLE_BYTES, 0)
-    for k in range(_SAMPLES):
-        digest.update(read_at(file, last * k // (_SAMPLES - 1), _SAMPLE_BYTES, name))
+    last = max(size - SAMPLE_BYTES, 0)
+    for k in range(SAMPLES):
+        digest.update(read_at(file, last * k // (SAMPLES - 1), SAMPLE_BYTES, name))
     return digest.hexdigest()
 
 

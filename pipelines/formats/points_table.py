@@ -18,7 +18,7 @@ from pipelines.formats.fasta_checks import quote
 
 HEAD = 2**16  # bytes that are enough to judge
 
-_ID_NAMES = {
+ID_NAMES = {
     *("id", "ids", "name", "names", "record", "record id", "sequence", "sequence id", "seqid"),
     *("seq_id", "sequence_id", "sample", "sample id", "sampleid", "sample_id", "sample_name"),
     *("feature id", "featureid", "feature-id", "accession", "index", "key", "point", "row", ""),
@@ -93,7 +93,7 @@ def form_of(head: bytes, name: str, columns: str | None = None) -> Form:
     first = table[1 if header else 0]
     if names is not None and len(names) == len(first) - 1:
         names = ["", *names]
-    named = bool(names) and len(first) > 1 and names[0].strip().lower() in _ID_NAMES
+    named = names is not None and len(first) > 1 and names[0].strip().lower() in ID_NAMES
     has_ids = named or (len(first) > 1 and not is_number(first[0]) and not _is_missing(first[0]))
     at, line, _ = rows[1 if header else 0]
     targets, kept = _targets(len(first), has_ids, names, columns, name)
@@ -171,7 +171,7 @@ def number_of(cell: str, place: str) -> float:
     raise InputProblem(f"{place}: {quote(cell)} is not a number.", remedy=remedy)
 
 
-_REMEDY = "Leave such rows or columns out, or put numbers there."
+_REMEDY = "Leave such rows out, put numbers there, or choose other columns: --columns 1-4."
 
 
 def _is_missing(cell: str) -> bool:
@@ -233,6 +233,20 @@ def _targets(
     if names is None or len(names) != n_cells:
         return tuple(targets), None
     return tuple(targets), tuple(names[cell] for cell in taken)
+
+
+def unique_ids(ids: list[str], name: str) -> tuple[list[str] | None, list[str]]:
+    """(ids, warnings): no ids and a warning where one occurs twice."""
+    if len(set(ids)) == len(ids):
+        return ids, []
+    seen: set[str] = set()
+    twice = ""
+    for twice in ids:
+        if twice in seen:
+            break
+        seen.add(twice)
+    text = f"the first column of {name} holds {quote(twice)} more than once, so it is no id"
+    return None, [f"{text}: the points are numbered"]
 
 
 def chosen_columns(columns: str, names: list[str] | None, n: int, name: str) -> list[int]:

@@ -22,7 +22,15 @@ from pipelines.errors import InputProblem
 from pipelines.formats import points_source
 from pipelines.formats.bytestream import ByteStream, StreamDamageError, open_stored, read_at
 from pipelines.formats.points_source import Points
-from pipelines.formats.points_table import HEAD, Form, form_of, number_of, split, unquote
+from pipelines.formats.points_table import (
+    HEAD,
+    Form,
+    form_of,
+    number_of,
+    split,
+    unique_ids,
+    unquote,
+)
 
 PIECE = points_source.BLOCK_BYTES
 _THREADS = 2
@@ -39,6 +47,10 @@ class TextLayout:
     form: Form
     places: tuple[Place, ...]
     plain: bool
+
+    @property
+    def needs_staging(self) -> bool:
+        return not self.plain
 
     def part(self, start: int, stop: int) -> TextLayout:
         first, last = self._pieces(start, stop)
@@ -103,7 +115,7 @@ def open_text(url: str, name: str, columns: str | None = None) -> Points:
             survey.close()
     form, n, d = survey.form, survey.row, survey.form.d
     points_source.check_shape((n, d), name)
-    ids, warnings = _unique(survey.ids, form, name)
+    ids, warnings = unique_ids(survey.ids, name) if survey.ids is not None else (None, [])
     plain = stream.compression == "none"
     return Points(
         url, "text", n, d, np.dtype(np.float64), ids, list(form.names) if form.names else None,
@@ -240,16 +252,6 @@ def _only_ids(form: Form) -> Form:
     """The form that reads no number."""
     kept = (target if target == numbers.NAME else numbers.SKIPPED for target in form.targets)
     return replace(form, targets=tuple(kept))
-
-
-def _unique(ids: list[str] | None, form: Form, name: str) -> tuple[list[str] | None, list[str]]:
-    """(ids, warnings); no ids where one occurs twice."""
-    if ids is None or len(set(ids)) == len(ids):
-        return ids, []
-    seen: set[str] = set()
-    twice = next(one for one in ids if one in seen or seen.add(one))
-    text = f'the first column of {name} holds "{twice}" more than once: its rows are numbered'
-    return None, [text]
 
 
 def _line_end(text: bytearray) -> int:
