@@ -33,6 +33,8 @@ from storage.errors import StorageError, TierFull
 from storage.memory import MemoryTier
 
 MOST_NOTES = 10
+LARGE_BYTES = 4 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 log = logging.getLogger(__name__)
 _numbers = itertools.count()
@@ -78,6 +80,8 @@ class Residence:
         self._has_new_room = False
 
     def configure(self, memory_bytes: int | None, folder: str | None) -> None:
+        if memory_bytes is not None:
+            free_means_free()
         with self._lock:
             self._limit = memory_bytes
             self._set_capacity()
@@ -237,7 +241,18 @@ class Residence:
             log.warning(text)
 
 
+def free_means_free() -> None:
+    """Have the C library return large arrays to the system when they are freed.
+
+    By default glibc keeps as much as was ever freed at once, in each thread: a partition or more.
+    """
+    with suppress(OSError, AttributeError):  # another C library: it may do as it likes
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, 2 * LARGE_BYTES)
+
+
 def give_back_memory() -> None:
-    """Have the allocator return what is free to the system; the C library may not know how."""
+    """Return what is free between smaller arrays, too."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
