@@ -162,7 +162,8 @@ class TasksEngine:
             return HoldValue(key, value)
         return HoldFile(key, str(path))
 
-    def _register(self, plugin: HoldValue | HoldFile | RunOnce | SizeCache) -> None:
+    def _register(self, plugin: Any) -> None:
+        """A plugin of Dask that has a name."""
         self._plugins.append(plugin.name)
         for attempts_left in (2, 1, 0):
             try:

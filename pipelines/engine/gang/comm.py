@@ -21,6 +21,7 @@ from pipelines.engine.gang.reduction import Reduction
 from pipelines.engine.job import ELEMENTWISE, Partial, combine_by
 from pipelines.engine.tree import Folding, Node
 
+NO_HEAD = Head()
 Combine = Callable[[Partial, Partial], Partial]
 
 
@@ -31,6 +32,7 @@ class Comm:
     def __init__(self, links: Links, owners: Sequence[int]):
         self.links = links
         self.rank, self.size = links.rank, links.size
+        self.heads: dict[int, Head] = {}
         self.set_owners(owners)
 
     def set_owners(self, owners: Sequence[int]) -> None:
@@ -66,8 +68,13 @@ class Comm:
 
     def allgather(self, value: Any) -> list[Any]:
         """The values of all ranks in their order."""
+        return self.allgather_with(Head(), value)
+
+    def allgather_with(self, head: Head, value: Any) -> list[Any]:
+        """allgather() with a head; `heads` has those of all ranks afterwards."""
         peers = self.links.peers
-        found = self._post(dict.fromkeys(peers, letters.pack(value)) if peers else {}, peers)
+        letter = letters.pack(value) if peers else []
+        found = self._post(dict.fromkeys(peers, letter), peers, head)
         return [value if rank == self.rank else found[rank] for rank in range(self.size)]
 
     def rotate(self, value: Any, by: int = 1) -> Any:
@@ -121,10 +128,30 @@ class Comm:
             folding.add((0, leaf), _copied(values[leaf]))
         return folding.nodes
 
-    def _post(self, out: dict[int, Any], sources: Sequence[int]) -> dict[int, Any]:
+    def _post(
+        self, out: dict[int, Any], sources: Sequence[int], head: Head = NO_HEAD
+    ) -> dict[int, Any]:
         boxes = {source: Unknown() for source in sources}
-        self.links.exchange(out, dict(boxes), Head())
+        self.heads = self.links.exchange(out, {**boxes}, head)
         return {source: letters.unpack(box.body) for source, box in boxes.items()}
+
+
+class Joining:
+    """As Reduction, by any function: partial results of any kind are sent as they are."""
+
+    algorithm = "direct"
+
+    def __init__(self, comm: Comm, combine: Combine):
+        self._comm, self._combine = comm, combine
+        self.heads: dict[int, Head] = {}
+
+    def set_owners(self, owners: Sequence[int]) -> None:
+        """Nothing to do: each message says which nodes it has."""
+
+    def __call__(self, nodes: dict[Node, Partial], flags: int = 0, seconds: float = 0.0) -> Partial:
+        found = self._comm.allgather_with(Head(flags, seconds), nodes)
+        self.heads = self._comm.heads
+        return self._comm.fold(found, self._combine)
 
 
 class Alone(Comm):

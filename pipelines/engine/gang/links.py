@@ -10,6 +10,7 @@ close theirs, and so the failure runs through the gang as a wave.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -31,10 +32,13 @@ Buffer = Any  # an array (C-contiguous), bytes, or a memoryview
 
 
 class GangBroken(Exception):
-    """The run cannot go on. suspects: ranks that closed, or that were not heard of in time."""
+    """The run cannot go on.
 
-    def __init__(self, suspects: Iterable[int], reason: str):
-        self.suspects, self.reason = tuple(sorted(suspects)), reason
+    suspects   ranks that closed, or (closed is False) that were not heard of in time
+    """
+
+    def __init__(self, suspects: Iterable[int], reason: str, closed: bool = True):
+        self.suspects, self.reason, self.closed = tuple(sorted(suspects)), reason, closed
         super().__init__(f"rank {', '.join(map(str, self.suspects))}: {reason}")
 
 
@@ -122,6 +126,12 @@ class Links:
     def close(self) -> None:
         for sock in self._sockets.values():
             sock.close()
+
+    def abort(self) -> None:
+        """From another thread: whoever waits in exchange(), here or there, finds them closed."""
+        for sock in self._sockets.values():
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # TLS's own would drop its state
 
     def __enter__(self) -> Links:
         return self
@@ -289,4 +299,4 @@ def _nothing_heard(
 ) -> GangBroken:
     silent = {letter.peer for letter in receiving if letter.silent}
     others = {letter.peer for letter in (*sending, *receiving)}
-    return GangBroken(silent or others, f"nothing heard for {timeout:.0f} s")
+    return GangBroken(silent or others, f"nothing heard for {timeout:.0f} s", closed=False)

@@ -10,7 +10,8 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dask
@@ -19,8 +20,10 @@ from distributed.comm import get_address_host
 
 from pipelines.engine.gang.door import Arrivals, Door
 from pipelines.engine.gang.hello import Refused, Ticket, call, drive
+from pipelines.engine.gang.links import Links
 
 PORTS = "whorl.gang.ports"  # in Dask's configuration: 9000, or "9000:9100" with both ends
+REMEMBERED = 64  # aborted runs, for tasks that start after that
 Address = tuple[str, int]
 
 
@@ -37,7 +40,9 @@ class Seat(WorkerPlugin):
 
     def __init__(self, name: str, ports: str | int | None = None):
         self.name, self.ports = name, ports
-        self.kept: tuple[str, Any] | None = None  # token and state of the last chunk
+        self._kept: tuple[str, Any] | None = None  # token and state of the last chunk
+        self._links: dict[bytes, Links] = {}
+        self._aborted: deque[bytes] = deque(maxlen=REMEMBERED)
 
     def setup(self, worker: Worker) -> None:
         ports = port_range(dask.config.get(PORTS, None) or self.ports)
@@ -56,8 +61,40 @@ class Seat(WorkerPlugin):
 
     def teardown(self, worker: Worker) -> None:
         worker.extensions.pop(self.name, None)
-        self.kept = None
+        self._kept = None
+        for run in list(self._links):
+            self.abort(run)
         self.door.close()
+
+    def keep(self, token: str, state: Any) -> None:
+        self._kept = (token, state)
+
+    def take(self, token: str) -> tuple[Any, ...]:
+        """(state,) when it is the one kept under that token; it is not kept any more then."""
+        kept, self._kept = self._kept, None
+        return kept[1:] if kept is not None and kept[0] == token else ()
+
+    @contextlib.contextmanager
+    def running(self, run: bytes, links: Links) -> Iterator[None]:
+        """While inside, abort() reaches these links."""
+        self._links[run] = links
+        try:
+            if run in self._aborted:
+                links.abort()
+            yield
+        finally:
+            del self._links[run]
+
+    def is_aborted(self, run: bytes) -> bool:
+        return run in self._aborted
+
+    def abort(self, run: bytes) -> None:
+        """End a run here: its rank stops assembling, or breaks off at its next exchange."""
+        self._aborted.append(run)
+        self.door.give_up(run)
+        links = self._links.get(run)
+        if links is not None:
+            links.abort()
 
     def address(self) -> Address:
         """Where the door is; one that closed for want of runs is opened again."""
@@ -65,20 +102,25 @@ class Seat(WorkerPlugin):
             self.door = self._open_door()
         return self.door.address
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "ports": self.ports, "kept": None}
 
-
-def seat_here(name: str) -> Seat | None:
-    """The seat of this worker, None while there is none."""
-    found: Seat | None = get_worker().extensions.get(name)
+def seat_here(name: str, dask_worker: Worker | None = None) -> Seat | None:
+    """The seat of this worker, None while there is none. Tasks need not name their worker."""
+    worker = dask_worker or get_worker()
+    found: Seat | None = worker.extensions.get(name)
     return found
 
 
-def seat_address(name: str) -> Address | None:
+def seat_address(name: str, dask_worker: Worker | None = None) -> Address | None:
     """For client.run: where the other ranks reach this worker."""
-    seat = seat_here(name)
+    seat = seat_here(name, dask_worker)
     return seat.address() if seat is not None else None
+
+
+def abort(name: str, run: bytes, dask_worker: Worker | None = None) -> None:
+    """For client.run."""
+    seat = seat_here(name, dask_worker)
+    if seat is not None:
+        seat.abort(run)
 
 
 def port_range(ports: str | int | None) -> range | None:
@@ -96,23 +138,20 @@ def port_range(ports: str | int | None) -> range | None:
 
 
 def meet(
-    door: Door,
-    context: ssl.SSLContext | None,
-    ticket: Ticket,
-    rank: int,
-    addresses: Sequence[Address],
-    deadline: float,
+    seat: Seat, ticket: Ticket, rank: int, addresses: Sequence[Address], deadline: float
 ) -> dict[int, socket.socket]:
     """A socket to each other rank of the run: this one calls those below, the others call it.
 
     Raises NotAssembled at the deadline (time.monotonic()); everything is closed then.
     """
-    with contextlib.ExitStack() as stack, door.expect(ticket, rank) as arrivals:
+    with contextlib.ExitStack() as stack, seat.door.expect(ticket, rank) as arrivals:
+        if seat.is_aborted(ticket.run):
+            raise NotAssembled(())
         sockets: dict[int, socket.socket] = {}
         missing: set[int] = set()
         for other in range(rank):
             try:
-                sockets[other] = _call(addresses[other], context, arrivals, other, deadline)
+                sockets[other] = _call(addresses[other], seat.calling, arrivals, other, deadline)
                 stack.callback(sockets[other].close)
             except (OSError, Refused):
                 missing.add(other)

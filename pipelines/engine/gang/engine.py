@@ -1,0 +1,308 @@
+"""The executor that runs iterations in gangs; everything else is as with plain tasks.
+
+A chunk is one task per worker. Its ranks need their slots at the same time, so there is a rule for
+gangs that stand in each other's way, or in the way of other people's tasks: who cannot assemble
+within a few seconds gives all slots back and tries again after a while that chance decides, and
+from then on those who had to do so go one after another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import dask
+from distributed import Semaphore
+
+from pipelines.engine.attempt import AttemptFailed, raise_unless_retried
+from pipelines.engine.errors import ChunkBroken, EngineError
+from pipelines.engine.gang import seat
+from pipelines.engine.gang.hello import Ticket
+from pipelines.engine.gang.rank import Broken, ChunkPart, Done, Orders, Part, StepPart
+from pipelines.engine.gang.run import Gang, GangRun
+from pipelines.engine.gang.seat import PORTS, Address, Seat
+from pipelines.engine.job import Chunk, ChunkDone, State
+from pipelines.engine.partitions import Partitions
+from pipelines.engine.retry import RETRIES
+from pipelines.engine.stragglers import SLOW_ROWS, ranks_to_evict
+from pipelines.engine.tasks import TasksEngine
+
+ASSEMBLY_S = 5.0  # from the first rank that runs to the last one
+FIRST_ASSEMBLY_S = 15.0  # of workers that have yet to import what the job needs
+BACK_OFF_S = 0.2  # doubled with every time that a gang did not assemble
+LONGEST_BACK_OFF_S = 5.0
+MOST_MISSES = 3  # then a worker that never comes in time is left out for a while
+LOCK = "whorl-gang"
+TURNS = 5  # runs for which a driver waits for others after it met them
+LOCK_S = 30.0  # nobody waits longer for the others to assemble
+ASK_S = 5.0  # for a worker to tell where its door is
+EVICT_GAIN_S = 0.05  # of an iteration: less is not worth reading partitions anew
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The state that a chunk ended with, and the workers that have it under that token."""
+
+    token: str
+    state: State
+    holders: frozenset[str]
+
+
+class GangEngine(TasksEngine):
+    """Engine over a connected client of a tcp:// or tls:// cluster."""
+
+    name = "gang"
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._seat = f"gang-{uuid.uuid4().hex}"
+        self._is_seated = False
+        self._doors: dict[str, Address] = {}
+        self._kept: Kept | None = None
+        self._usual_s: dict[tuple[str, str], float] = {}
+        self._algorithms: dict[tuple[str, str, int], str] = {}
+        self._owners: dict[str, tuple[dict[str, list[int]], tuple[int, ...]]] = {}
+        self._crowded = 0  # runs to come that take turns with other gangs
+
+    # What it does
+
+    def run_chunk(self, partitions: Partitions, chunk: Chunk) -> ChunkDone:
+        name = (partitions.key, chunk.job.name)
+        bare = Chunk(chunk.job, None, chunk.first, chunk.most, chunk.budget_s, chunk.args)
+
+        def parts(gang: Gang) -> list[Part]:
+            token, given = self._token_of(chunk.state, gang)
+            holders = self._holding_ranks(partitions, gang)
+            algorithm = self._algorithms.get((*name, len(gang.workers)), "")
+            return [
+                ChunkPart(
+                    gang.orders,
+                    rank,
+                    partitions.key,
+                    self.pins.take_drops(partitions, worker),
+                    chunk=bare,
+                    token=token,
+                    state=given if rank == 0 else (),
+                    holders=holders,
+                    costs=partitions.costs,
+                    algorithm=algorithm,
+                )
+                for rank, worker in enumerate(gang.workers)
+            ]
+
+        gang = self._assembled(partitions, chunk.job.name, parts, self._usual_s.get(name))
+        answers = self._done(gang, partitions, chunk.job.name)
+        self._compare(answers, chunk)
+        done: ChunkDone = answers[0].result
+        self._learn(name, gang, partitions, answers, done)
+        names = tuple(map(self.name_of, gang.workers))
+        return ChunkDone(done.state, done.n_iter, done.outcome, done.next_job, done.rows, names)
+
+    def spmd(self, function: Callable[..., Any], partitions: Partitions, *args: Any) -> list[Any]:
+        def parts(gang: Gang) -> list[Part]:
+            return [
+                StepPart(
+                    gang.orders,
+                    rank,
+                    partitions.key,
+                    self.pins.take_drops(partitions, worker),
+                    function=function,
+                    args=args,
+                )
+                for rank, worker in enumerate(gang.workers)
+            ]
+
+        attempts = 0
+        while True:
+            attempts += 1
+            gang = self._assembled(partitions, "spmd", parts, None)
+            try:
+                return [done.result for done in self._done(gang, partitions, "spmd")]
+            except ChunkBroken as error:
+                if attempts >= RETRIES:
+                    raise EngineError(f"a step broke {attempts} times: {error}") from error
+
+    # A run, from its assembly to its end
+
+    def _assembled(
+        self,
+        partitions: Partitions,
+        verb: str,
+        parts: Callable[[Gang], Sequence[Part]],
+        usual_s: float | None,
+    ) -> Gang:
+        """The first run that came together, with its answers; it may have broken since."""
+        misses: Counter[str] = Counter()
+        tries = 0
+        while True:
+            gang = self._gather(partitions, usual_s, patient=not tries and usual_s is None)
+            with self._turn():
+                GangRun(self, gang).to_the_end(verb, parts(gang))
+            for rank, answer in gang.lacks.items():
+                if not answer.leaves:
+                    self._kept = None
+                for leaf in answer.leaves:
+                    self.pins.lacks(partitions, leaf, gang.workers[rank])
+            if gang.error is not None or gang.lost or not (gang.missed or gang.lacks):
+                return gang
+            if not gang.lacks:
+                tries += 1
+                self._crowded = TURNS
+                self._leave_out_busy(misses, {gang.workers[rank] for rank in gang.late})
+                longest = min(BACK_OFF_S * 2**tries, LONGEST_BACK_OFF_S)
+                time.sleep(random.uniform(0.5, 1.0) * longest)
+
+    def _leave_out_busy(self, misses: Counter[str], late: set[str]) -> None:
+        """Others' long tasks sit in a worker's slots: go on without it, if there is another."""
+        misses.update(late)
+        for address in late:
+            if misses[address] >= MOST_MISSES and len(self.pins.available()) > 1:
+                self.pins.bench(address, "busy with other tasks")
+                misses[address] = 0
+
+    def _gather(self, partitions: Partitions, usual_s: float | None, patient: bool) -> Gang:
+        """Who takes part, in the order of their partitions, and where to meet."""
+        self._sit_down()
+        while True:
+            homes = self.pins.ensure(partitions)
+            workers = sorted(homes, key=lambda address: homes[address][0])
+            new = not self._doors.keys() >= set(workers)
+            if all([self._find_door(worker) for worker in workers]):
+                break
+        homes_before, owners = self._owners.get(partitions.key, ({}, ()))
+        if homes_before != homes:
+            ranks = {leaf: rank for rank, worker in enumerate(workers) for leaf in homes[worker]}
+            owners = tuple(ranks[leaf] for leaf in range(partitions.n))
+            self._owners[partitions.key] = (homes, owners)
+        assembly_s = FIRST_ASSEMBLY_S if new or patient else ASSEMBLY_S
+        doors = tuple(self._doors[worker] for worker in workers)
+        orders = Orders(self._seat, Ticket(), doors, owners, assembly_s, usual_s)
+        return Gang(workers, owners, orders)
+
+    def _sit_down(self) -> None:
+        if not self._is_seated:
+            self._register(Seat(self._seat, dask.config.get(PORTS, None)))
+            self._is_seated = True
+
+    def _find_door(self, worker: str) -> bool:
+        """Whether the worker has one; a worker that does not tell is left out."""
+        if worker in self._doors:
+            return True
+        try:
+            answers = self.client.sync(
+                self.client._run,
+                seat.seat_address,
+                self._seat,
+                workers=[worker],
+                on_error="return",
+                callback_timeout=ASK_S,
+            )
+        except (TimeoutError, OSError, ValueError):
+            answers = {}
+        found = answers.get(worker)
+        if isinstance(found, tuple):
+            self._doors[worker] = (str(found[0]), int(found[1]))
+            return True
+        self.refresh()
+        self.pins.bench(worker, "does not tell where its gang socket is")
+        return False
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """For a while after two gangs met, only one of those is on its way at a time.
+
+        The lease of a driver that was killed ends by itself.
+        """
+        if not self._crowded:
+            yield
+            return
+        self._crowded -= 1
+        lock = Semaphore(1, LOCK, scheduler_rpc=self.client.scheduler, loop=self.client.loop)
+        mine = lock.acquire(timeout=LOCK_S)
+        try:
+            yield
+        finally:
+            if mine:
+                lock.release()
+
+    # What comes of it
+
+    def _done(self, gang: Gang, partitions: Partitions, verb: str) -> list[Done]:
+        """The answers by rank. Raises LeafFailed and what a step raised, or ChunkBroken."""
+        if isinstance(gang.error, AttemptFailed):
+            raise_unless_retried(gang.error, verb, 1, 1)
+        if gang.error is not None:
+            raise gang.error
+        answers = [gang.answers.get(rank) for rank in range(len(gang.workers))]
+        done = [answer for answer in answers if isinstance(answer, Done)]
+        if len(done) == len(answers):
+            for worker, answer in zip(gang.workers, done, strict=True):
+                self.pins.note(partitions, worker, answer.counts)
+            return done
+        lost = sorted(gang.lost)
+        for rank in lost:
+            self._doors.pop(gang.workers[rank], None)
+        if self._kept is not None and self._kept.holders & set(gang.workers):
+            self._kept = None  # the ranks may have gone on from it
+        names = ", ".join(self.name_of(gang.workers[rank]) for rank in lost)
+        reasons = {answer.reason for answer in answers if isinstance(answer, Broken)}
+        text = f"{names} lost" if lost else "; ".join(sorted(reasons))
+        raise ChunkBroken(text, tuple(gang.workers[rank] for rank in lost))
+
+    def _compare(self, answers: Sequence[Done], chunk: Chunk) -> None:
+        odd = [rank for rank, a in enumerate(answers) if a.fingerprint != answers[0].fingerprint]
+        if odd:
+            raise EngineError(
+                f"{chunk.job.name}: after iteration {chunk.first} and following, ranks came to "
+                "different states from the same totals",
+                remedy="update and until must depend on nothing but their arguments: no clock, no "
+                "unseeded random numbers, no order of a set.",
+            )
+
+    def _token_of(self, state: State, gang: Gang) -> tuple[str, tuple[State, ...]]:
+        """(token, ()) when a rank has the state already, else (token, (state,)) for rank 0."""
+        kept = self._kept
+        if kept is not None and kept.state is state and kept.holders & set(gang.workers):
+            return kept.token, ()
+        return uuid.uuid4().hex, (state,)
+
+    def _holding_ranks(self, partitions: Partitions, gang: Gang) -> tuple[tuple[int, ...], ...]:
+        ranks = {worker: rank for rank, worker in enumerate(gang.workers)}
+        holders = self.pins.holders(partitions)
+        return tuple(
+            tuple(ranks[worker] for worker in holders[leaf] if worker in ranks)
+            for leaf in range(partitions.n)
+        )
+
+    def _learn(
+        self,
+        name: tuple[str, str],
+        gang: Gang,
+        partitions: Partitions,
+        answers: Sequence[Done],
+        done: ChunkDone,
+    ) -> None:
+        """What the next chunk profits from; and who was slow."""
+        first = answers[0]
+        self._kept = Kept(first.token, done.state, frozenset(gang.workers))
+        self._usual_s[name] = median(row.stopped - row.started for row in done.rows)
+        self._algorithms[(*name, len(gang.workers))] = first.algorithm
+        homes, owners = self._owners[partitions.key]
+        self._owners[partitions.key] = (homes, first.owners or owners)
+        if first.owners != gang.owners or len(done.rows) < SLOW_ROWS:
+            return
+        history = [row.seconds for row in done.rows]
+        usual = [median(row[rank] for row in history) for rank in range(len(gang.workers))]
+        for rank in ranks_to_evict(history, gang.owners, partitions.costs):
+            others = median(usual[:rank] + usual[rank + 1 :])
+            if usual[rank] - others < EVICT_GAIN_S:
+                continue
+            times = usual[rank] / max(others, 1e-9)
+            self.pins.bench(gang.workers[rank], f"{times:.0f} times as slow as the others")
