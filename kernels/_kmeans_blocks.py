@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from kernels import _nearest
-from kernels._nearest import Bounds, Packed, Sums
-from kernels._tiles import MEMBERS
+from kernels import _lloyd, _nearest
+from kernels._lloyd import Bounds, Sums
+from kernels._nearest import HIGHEST_PAIR, LONGEST_PAIR, Centre
+from kernels._tiles import HAS_PAIRS, MEMBERS, TILE
 
 MOST_COLUMNS = 100_000  # beyond, the error bound of the filter says nothing
 FAR = 1e6  # scaled length of a centroid beyond which the filter is not used
 FILL = 1e30  # half squared length of the centroids that fill the last block
 COARSE = 1e-11  # of the typical deviation in a column: sums of larger steps are not made
 DENSE_SHARE = 0.45  # of candidates, from which on measuring all rows is faster
+USELESS_SHARE = 0.4  # left open by int16, from which on it is not used for the block any more
 DEAR = 600  # multiply-adds of a row, from which on a look at its own centroid first pays
 
 
@@ -26,9 +28,9 @@ class _Last:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._key: tuple[Any, ...] = ()
-        self._value: Packed | None = None
+        self._value: Centre | None = None
 
-    def packed(self, centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Packed:
+    def packed(self, centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Centre:
         with self._lock:
             old = self._key
             if not (
@@ -47,21 +49,22 @@ class _Last:
 _last = _Last()
 
 
-def scale_of(frame: Any) -> float:
-    """The power of two that makes every point at most 1 long, seen from the origin."""
-    longest = math.sqrt(float(np.sum(np.square(frame.spread / _largest(frame)))))
-    longest *= _largest(frame) * 1.0001
-    return math.ldexp(1.0, -math.frexp(longest)[1]) if longest > 0 else 1.0
+def scale_of(frame: Any) -> tuple[float, float]:
+    """The power of two that makes every point at most 1 long, seen from the origin; and how long
+    they are then at most."""
+    largest = float(frame.spread.max(initial=0.0)) or 1.0
+    longest = math.sqrt(float(np.sum(np.square(frame.spread / largest)))) * largest * 1.0001
+    if longest <= 0:
+        return 1.0, 1.0
+    share, power = math.frexp(longest)
+    return math.ldexp(1.0, -power), share
 
 
-def _largest(frame: Any) -> float:
-    return float(frame.spread.max(initial=0.0)) or 1.0
-
-
-def pack(centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Packed:
+def pack(centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Centre:
     """Centroids (k, d) float64 for the loops over points of that dtype."""
     k, d = centroids.shape
-    scale = scale_of(frame)
+    scale, longest = scale_of(frame)
+    grain = LONGEST_PAIR / longest
     origin = frame.origin.astype(dtype)
     centred = (centroids - origin.astype(np.float64)) * scale
     count = -(-k // MEMBERS) * MEMBERS
@@ -70,13 +73,38 @@ def pack(centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Packed:
     with np.errstate(over="ignore", invalid="ignore"):
         values[:k] = -centred
         halves[:k] = np.square(centred).sum(axis=1) / 2
-    packed = np.ascontiguousarray(values.reshape(-1, MEMBERS, d).transpose(0, 2, 1)).ravel()
-    slack = (1.25 * d + 10) * 2.0**-25
-    columns = np.ascontiguousarray(centroids.T)
-    return Packed(packed, halves, centroids, columns, origin, scale, slack)
+    pairs, pair_halves, blur = pack_pairs(centred, grain)
+    return Centre(
+        in_blocks(values), halves, pairs, pair_halves, centroids,
+        np.ascontiguousarray(centroids.T), origin, np.tile(origin, TILE), scale, grain,
+        (1.25 * d + 10) * 2.0**-25, blur,
+    )  # fmt: skip
 
 
-def is_filtered(centre: Packed) -> bool:
+def in_blocks(values: np.ndarray) -> np.ndarray:
+    """Rows (count, columns) as blocks of MEMBERS rows, column after column, flat."""
+    blocks = values.reshape(-1, MEMBERS, values.shape[1])
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1)).ravel()
+
+
+def pack_pairs(centred: np.ndarray, grain: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """pairs and pair_halves of a Centre, and how far rounding moves a centroid at most."""
+    k, d = centred.shape
+    if not HAS_PAIRS or not np.all(
+        np.square(centred * grain).sum(axis=1) <= (LONGEST_PAIR + 1) ** 2
+    ):
+        return np.zeros(0, np.int32), np.zeros(0, np.int32), 0.0
+    count = -(-k // MEMBERS) * MEMBERS
+    rounded = np.rint(centred * grain)
+    values = np.zeros((count, (d + 1) // 2 * 2), np.int16)
+    values[:k, :d] = -rounded
+    halves = np.full(count, HIGHEST_PAIR, np.int32)
+    halves[:k] = np.floor(np.square(rounded).sum(axis=1) / 2)
+    blur = float(np.sqrt(np.square(rounded / grain - centred).sum(axis=1)).max(initial=0.0))
+    return in_blocks(values.view(np.int32)), halves, blur * (1 + 1e-9)
+
+
+def is_filtered(centre: Centre) -> bool:
     """Whether the float32 filter may be used."""
     d = centre.centroids.shape[1]
     return d <= MOST_COLUMNS and bool(np.all(centre.halves[: len(centre.centroids)] < FAR**2))
@@ -109,9 +137,18 @@ class Memory:
         )
         self.labels = np.full(n, -1, np.int32)
         self.upper, self.lower = np.zeros(n, np.float32), np.zeros(n, np.float32)
-        self.norms = _nearest.squared_norms(block.points, frame.origin, self.weights)
+        self.rounding = -1.0  # how far int16 moves a point; -1: not known yet; inf: too far
+        self.norms = _lloyd.squared_norms(block.points, frame.origin, self.weights)
         self.centroids = centroids.copy()
         self.rest()
+
+    def blur(self, points: np.ndarray, centre: Centre) -> float:
+        """Of points and centroids in int16, or -1 where that is not to be used."""
+        if not len(centre.pairs) or self.rounding == math.inf:
+            return -1.0
+        if self.rounding < 0:
+            self.rounding = _nearest.rounding_of(points, centre)
+        return (self.rounding + centre.blur) * (1 + 1e-6)
 
     def rest(self) -> None:
         """Forget how far the centroids have moved: right before all rows are measured."""
@@ -128,10 +165,7 @@ class Memory:
 
     def follow(self, centroids: np.ndarray, scale: float) -> None:
         """Note how far the centroids have moved since the last call."""
-        drift = np.sqrt(np.square(centroids - self.centroids).sum(axis=1)) * (scale * (1 + 1e-12))
-        self.moved += drift
-        self.furthest += drift.max(initial=0.0)
-        self.centroids = centroids.copy()
+        self.furthest += _lloyd.follow(centroids, self.centroids, scale, self.moved)
 
 
 def _up(values: Any) -> Any:
@@ -157,18 +191,21 @@ def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory
     if not is_filtered(centre):
         memory.centroids = centroids.copy()
         memory.rest()
-        _nearest.label_by_definition(block.points, centre, memory.bounds(), memory.sums)
+        _lloyd.label_by_definition(block.points, centre, memory.bounds(), memory.sums)
         memory.lower[:] = 0
         return memory
     memory.follow(centroids, centre.scale)
+    blur = memory.blur(block.points, centre)
     if bounds:
         now = memory.bounds()
-        if _nearest.count_candidates(now) < DENSE_SHARE * len(memory.labels):
+        if _lloyd.count_candidates(now) < DENSE_SHARE * len(memory.labels):
             tighten = centroids.size > DEAR
-            _nearest.label_candidates(block.points, centre, now, memory.sums, tighten)
+            _lloyd.label_candidates(block.points, blur, centre, now, memory.sums, tighten)
             return memory
     memory.rest()
-    _nearest.label_all(block.points, centre, memory.bounds(), memory.sums)
+    left = _lloyd.label_all(block.points, blur, centre, memory.bounds(), memory.sums)
+    if left > USELESS_SHARE * len(memory.labels):
+        memory.rounding = math.inf
     return memory
 
 
@@ -176,16 +213,12 @@ def partial_sums(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) ->
     """See kmeans.partial_sums."""
     centroids = np.ascontiguousarray(centroids, np.float64)
     memory = label(block, centroids, frame, bounds)
-    if memory.exact:
-        totals = memory.sums.totals / memory.sums.steps
-    else:
-        totals = np.zeros(memory.sums.totals.shape)
-        _nearest.plain_sums(block.points, memory.labels, frame.origin, memory.weights, totals)
-    sums, weights = np.ascontiguousarray(totals[:, :-1]), totals[:, -1].copy()
-    centred = centroids - frame.origin
-    inertia = memory.norms - 2 * np.sum(sums * centred)
-    inertia += np.sum(weights * np.square(centred).sum(axis=1))
-    return sums, weights, np.array([max(inertia, 0.0)])
+    totals = memory.sums.totals
+    steps = memory.sums.steps
+    if not memory.exact:
+        totals, steps = np.zeros(totals.shape), np.ones(steps.shape)
+        _lloyd.plain_sums(block.points, memory.labels, frame.origin, memory.weights, totals)
+    return _lloyd.unpacked_sums(totals, steps, centroids, frame.origin, memory.norms)
 
 
 def assign(block: Any, centroids: np.ndarray, frame: Any) -> tuple[Any, Any]:
@@ -193,5 +226,5 @@ def assign(block: Any, centroids: np.ndarray, frame: Any) -> tuple[Any, Any]:
     centroids = np.ascontiguousarray(centroids, np.float64)
     memory = label(block, centroids, frame, True)
     distances = np.empty(len(memory.labels))
-    _nearest.squared_distances(block.points, centroids, memory.labels, distances)
+    _lloyd.squared_distances(block.points, centroids, memory.labels, distances)
     return memory.labels.copy(), distances

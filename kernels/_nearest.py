@@ -1,19 +1,20 @@
-"""The nearest centroid of every point, and sums over the points of each: the inner loops of KMeans.
+"""The nearest centroid of every point: two filters, and the definition for what they leave open.
 
-Labels are those of the float64 definition in `kmeans`. Scores of tiles are a filter in float32
-whose error is bounded: where the second smallest score is above the smallest one by more than the
-bound, the label is certain; the few other points are measured by the definition.
+Labels are those of the float64 definition in `kmeans`. Each filter measures all centroids in
+coarser numbers and bounds its error: where the second smallest distance, less the error, is above
+the smallest, plus the error, the label is certain. The few points that the filter with int16
+leaves open go to the one with float32, and what that leaves open is measured by the definition.
 
-The bound. Let y and c be a point and a centroid around the origin, s half their squared distance,
-u = 2**-24. Rounding of the inputs, of |y|^2/2 in four chains, of |c|^2/2 and of a chain of d
-multiply-adds moves a score by at most slack * (|y| + |c|)^2, slack = (1.25 d + 10) u / 2. With
-|c| <= |y| + sqrt(2 s) that is at most slack * (9 |y|^2/2 + 18 s): it depends on the distance of
-that centroid only, so a far centroid does not blur the near ones. Adding 10 slack |y|^2/2
-beforehand keeps all scores positive. Packing lowers a score by at most 2**-20 of it.
+int16. Points and centroids around the origin, at most 1 long, are rounded to multiples of
+1 / grain, and the distances of the rounded ones are computed exactly. They differ from the true
+ones by at most `blur`, the sum of how far the rounding moved a point and a centroid.
 
-Bounds of Hamerly (2010): `upper` of the distance to the own centroid and `lower` of that to any
-other are kept per point in float32, rounded to the safe side, relative to how far the centroids
-have moved in all, so that a test changes nothing. A point is skipped while upper < lower.
+float32. Let s be half the squared distance of y and c, u = 2**-24. Rounding of the inputs, of
+|y|^2/2 in four chains, of |c|^2/2 and of a chain of d multiply-adds moves a score by at most
+slack * (|y| + |c|)^2, slack = (1.25 d + 10) u / 2. With |c| <= |y| + sqrt(2 s) that is at most
+slack * (9 |y|^2/2 + 18 s): it depends on the distance of that centroid only, so a far centroid
+does not blur the near ones. Adding 10 slack |y|^2/2 beforehand keeps all scores positive. Packing
+lowers a score by at most 2**-20 of it.
 """
 
 from typing import NamedTuple
@@ -28,56 +29,41 @@ from kernels._tiles import (
     TILE,
     bits_float,
     score_blocks,
+    square_norms,
     transpose_rows,
 )
 
-HIGHEST = 0x7F000000  # bits of 1.7e38: above every score
+HIGHEST = 0x7F000000  # bits of 1.7e38: above every score in float32
+HIGHEST_PAIR = 0x5FFFFF00  # above every score in int16, and |y|^2 / 2 may be added
 LOW_BITS = (1 << PACKED_BITS) - 1
+LONGEST_PAIR = 32700.0  # of a point in units of 1 / grain
 SAFE = np.float32(1 - 2**-20)
-SCAN = 1024  # rows that are tested before their survivors are measured
 
 
-class Packed(NamedTuple):
+class Centre(NamedTuple):
     """Centroids as the loops want them.
 
     packed, halves   flat float32, see _tiles.score_blocks; the last block is filled up
+    pairs, pair_halves   the same in pairs of int16; empty where these are not to be used
     centroids, columns   (k, d) and (d, k) float64
-    origin (d,)      of the points' dtype; scale: power of two; scaled points are at most 1 long
-    slack            see above
+    origin (d,), origins (TILE * d,)   of the points' dtype, the second repeats the first
+    scale            power of two that makes points at most 1 long
+    grain            for int16, scaled points are rounded to multiples of 1 / grain
+    slack, blur      see above; blur of the centroids only
     """
 
     packed: np.ndarray
     halves: np.ndarray
+    pairs: np.ndarray
+    pair_halves: np.ndarray
     centroids: np.ndarray
     columns: np.ndarray
     origin: np.ndarray
+    origins: np.ndarray
     scale: float
+    grain: float
     slack: float
-
-
-class Bounds(NamedTuple):
-    """labels (n,) int32; upper, lower (n,) float32, relative: distances are upper + moved[label]
-    and lower - furthest; moved_up, moved_down (k,) float32 and furthest (2,) float32 (rounded up
-    and down) are sums of moves in scaled units."""
-
-    labels: np.ndarray
-    upper: np.ndarray
-    lower: np.ndarray
-    moved_up: np.ndarray
-    moved_down: np.ndarray
-    furthest: np.ndarray
-
-
-class Sums(NamedTuple):
-    """Exact sums: totals (k, d + 1) int64 of rint(weight * (x - origin) * steps[column]), and of
-    rint(weight * steps[d]); weights (n,) float64 or (0,) for all 1. keep: whether totals follow
-    the labels; if not, they are not touched."""
-
-    totals: np.ndarray
-    origin: np.ndarray
-    steps: np.ndarray
-    weights: np.ndarray
-    keep: bool
+    blur: float
 
 
 class Work(NamedTuple):
@@ -89,6 +75,11 @@ class Work(NamedTuple):
 
     tiles: np.ndarray  # (batch * d,) float32
     rows: np.ndarray  # (LANES, d) float32
+    pair_tiles: np.ndarray  # int32
+    halves: np.ndarray  # int16: LANES rows of pairs, and space to read beyond
+    pair_rows: np.ndarray  # (LANES, pairs) int32, the same memory
+    flat: np.ndarray  # (LANES * d,) int16
+    pair_norms: np.ndarray  # (batch,) int32
     norms: np.ndarray  # (batch,) float32, and all below
     best: np.ndarray  # int32
     second: np.ndarray  # int32
@@ -97,49 +88,132 @@ class Work(NamedTuple):
     low: np.ndarray  # float32
     high: np.ndarray  # float32
     found: np.ndarray  # int32
+    again: np.ndarray  # int64
     distances: np.ndarray  # (k,) float64
 
 
 @njit
 def work_for(d, k):
     batch = max(min(1024, 32768 // d // TILE * TILE), TILE)
+    pairs = (d + 1) // 2
+    halves = np.zeros(2 * LANES * (pairs + 2), np.int16)
+    pair_rows = halves.view(np.int32)[: LANES * pairs].reshape(LANES, pairs)
     return Work(
         np.zeros(d * batch, np.float32), np.zeros((LANES, d), np.float32),
+        np.zeros(pairs * batch + LANES * TILE, np.int32), halves, pair_rows,
+        np.zeros(LANES * d, np.int16), np.zeros(batch, np.int32),
         np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int32),
         np.zeros(batch, np.int32), np.zeros(batch, np.int64), np.zeros(batch, np.float32),
-        np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(k, np.float64),
+        np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int64),
+        np.zeros(k, np.float64),
     )  # fmt: skip
 
 
 @njit
+def round_rows(points, first, row, centre, work):
+    """TILE rows as pairs of int16: those from `row` on, or, where that is negative, those of
+    work.numbers from `first` on."""
+    d = points.shape[1]
+    flat, origin, origins = work.flat, centre.origin, centre.origins
+    factor = points.dtype.type(centre.scale * centre.grain)
+    out = flat if d % 2 else work.halves
+    if row >= 0:
+        source = points.reshape(-1)[row * d : (row + TILE) * d]
+        for t in range(TILE * d):
+            out[t] = np.int16(np.rint((source[t] - origins[t]) * factor))
+    else:
+        numbers = work.numbers
+        for p in range(TILE):
+            number = numbers[first + p]
+            for c in range(d):
+                out[p * d + c] = np.int16(np.rint((points[number, c] - origin[c]) * factor))
+    if d % 2:
+        halves = work.halves
+        for p in range(TILE):
+            for c in range(d):
+                halves[p * (d + 1) + c] = flat[p * d + c]
+
+
+@njit
+def fill_pairs(points, count, start, centre, work):
+    """The first `count` (whole tiles) rows of work.numbers as tiles of pairs of int16, and their
+    squared lengths. start: the row of the first one where they follow each other, else -1."""
+    n, d = points.shape
+    tiles, pairs, pair_rows = work.pair_tiles, (d + 1) // 2, work.pair_rows
+    norms = work.pair_norms
+    for first in range(0, count, TILE):
+        row = start + first if start >= 0 and start + first + TILE <= n else -1
+        round_rows(points, first, row, centre, work)
+        tile = tiles[first * pairs :]
+        column = 0
+        while column < pairs:
+            left = pairs - column
+            if left <= 2:
+                transpose_rows(pair_rows, column, tile, 2)
+            elif left <= 4:
+                transpose_rows(pair_rows, column, tile, 4)
+            elif left <= 8:
+                transpose_rows(pair_rows, column, tile, 8)
+            else:
+                transpose_rows(pair_rows, column, tile, LANES)
+            column += LANES
+        square_norms(tile, pairs, norms[first : first + TILE])
+
+
+@njit
+def measure_pairs(d, count, blur, centre, work):
+    """As measure_tiles, from pairs of int16; blur: of points and centroids together."""
+    packed, halves, pairs = centre.pairs, centre.pair_halves, (d + 1) // 2
+    n_blocks = halves.shape[0] // MEMBERS
+    best, second, blocks, norms = work.best, work.second, work.blocks, work.pair_norms
+    found, highs, lows, tiles = work.found, work.high, work.low, work.pair_tiles
+    best[:count] = HIGHEST_PAIR
+    second[:count] = HIGHEST_PAIR
+    for first in range(0, count, TILE):
+        last = first + TILE
+        score_blocks(
+            tiles[first * pairs : last * pairs], pairs, packed, halves, work.norms[first:last],
+            n_blocks, best[first:last], second[first:last], blocks[first:last],
+        )  # fmt: skip
+    up, down = np.float32((1 + 1e-6) / centre.grain), np.float32((1 - 1e-6) / centre.grain)
+    wide, two, nothing = np.float32(blur), np.float32(2), np.float32(0)
+    for p in range(count):
+        half = norms[p] >> 1
+        nearest = half + (best[p] & ~LOW_BITS) + 10  # what halving and packing took away
+        other = half + (second[p] & ~LOW_BITS)
+        high = np.sqrt(two * max(np.float32(nearest), nothing)) * up + wide
+        low = np.sqrt(two * max(np.float32(other), nothing)) * down - wide
+        low = max(low, nothing) * SAFE
+        label = blocks[p] * MEMBERS + (best[p] & LOW_BITS)
+        found[p] = label if high < low else -1
+        highs[p] = high
+        lows[p] = low
+
+
+@njit
 def fill_tiles(points, count, centre, work):
-    """The first `count` rows of work.numbers, around the origin and scaled, as columns of tiles.
-    The last tile is filled up with its last row."""
+    """The first `count` (whole tiles) rows of work.numbers, around the origin and scaled, as
+    columns of tiles."""
     d = points.shape[1]
     tiles, rows, numbers = work.tiles, work.rows, work.numbers
     origin, scale = centre.origin, points.dtype.type(centre.scale)
-    while count % TILE:
-        numbers[count] = numbers[count - 1]
-        count += 1
-    for first in range(0, count, LANES):
-        place = first // TILE * TILE * d
-        at = first % TILE
+    for first in range(0, count, TILE):
+        place = first * d
         if d < LANES:
-            for p in range(LANES):
+            for p in range(TILE):
                 row = numbers[first + p]
                 for c in range(d):
-                    tiles[place + c * TILE + at + p] = (points[row, c] - origin[c]) * scale
+                    tiles[place + c * TILE + p] = (points[row, c] - origin[c]) * scale
         else:
             tile = tiles[place : place + d * TILE]
-            for p in range(LANES):
+            for p in range(TILE):
                 row = numbers[first + p]
                 for c in range(d):
                     rows[p, c] = (points[row, c] - origin[c]) * scale
             for c in range(0, d - LANES + 1, LANES):
-                transpose_rows(rows, c, tile, at)
+                transpose_rows(rows, c, tile, LANES)
             if d % LANES:
-                transpose_rows(rows, d - LANES, tile, at)
-    return count
+                transpose_rows(rows, d - LANES, tile, LANES)
 
 
 @njit
@@ -224,198 +298,65 @@ def make_certain(points, count, centre, work):
 
 
 @njit
-def book_changes(points, count, bounds, sums, work):
-    """Write the labels, and carry the rows whose label changed from one total to the other."""
-    d, labels = points.shape[1], bounds.labels
-    found, numbers = work.found, work.numbers
-    totals, origin, steps, weights = sums.totals, sums.origin, sums.steps, sums.weights
-    weighted, keep = weights.shape[0] > 0, sums.keep
-    for p in range(count):
-        row, label = numbers[p], found[p]
-        old = labels[row]
-        if old == label:
-            continue
-        labels[row] = label
-        if not keep:
-            continue
-        weight = weights[row] if weighted else 1.0
-        last = np.int64(np.rint(weight * steps[d]))
-        totals[label, d] += last
-        if old < 0:
-            for c in range(d):
-                value = (np.float64(points[row, c]) - origin[c]) * weight
-                totals[label, c] += np.int64(np.rint(value * steps[c]))
-            continue
-        totals[old, d] -= last
-        for c in range(d):
-            value = (np.float64(points[row, c]) - origin[c]) * weight
-            whole = np.int64(np.rint(value * steps[c]))
-            totals[label, c] += whole
-            totals[old, c] -= whole
+def whole_tiles(count, numbers):
+    """count, rounded up to whole tiles; the numbers of the last row fill them up."""
+    while count % TILE:
+        numbers[count] = numbers[count - 1]
+        count += 1
+    return count
 
 
 @njit
-def label_all(points, centre, bounds, sums):
-    """Measure every row. The centroids count as not moved since."""
-    n, d = points.shape
-    work = work_for(d, centre.centroids.shape[0])
-    batch, numbers = work.norms.shape[0], work.numbers
-    upper, lower = bounds.upper, bounds.lower
-    for start in range(0, n, batch):
-        count = min(batch, n - start)
-        for p in range(count):
-            numbers[p] = start + p
-        full = fill_tiles(points, count, centre, work)
-        norm_tiles(d, full, centre, work)
-        measure_tiles(d, full, centre, work)
-        make_certain(points, count, centre, work)
-        upper[start : start + count] = work.high[:count]
-        lower[start : start + count] = work.low[:count]
-        book_changes(points, count, bounds, sums, work)
-
-
-@njit
-def count_candidates(bounds):
-    """Rows whose bounds do not tell that they stay."""
-    labels, uppers, lowers, moved = bounds.labels, bounds.upper, bounds.lower, bounds.moved_up
-    found, furthest = 0, bounds.furthest[0]
-    for row in range(labels.shape[0]):
-        upper = uppers[row] + moved[labels[row]]
-        found += not (upper < (lowers[row] - furthest) * SAFE)
-    return found
-
-
-@njit
-def candidates_in(start, stop, bounds, waiting, left):
-    """Append the rows whose bounds do not tell that they stay to the first `left` of waiting."""
-    labels, uppers, lowers, moved = bounds.labels, bounds.upper, bounds.lower, bounds.moved_up
-    furthest = bounds.furthest[0]
-    for row in range(start, stop):
-        upper = uppers[row] + moved[labels[row]]
-        waiting[left] = row
-        left += not (upper < (lowers[row] - furthest) * SAFE)
-    return left
-
-
-@njit
-def tightened(points, centre, bounds, waiting, done, left):
-    """Look at the distance to the own centroid of waiting[done:left]; those stay that still may
-    be nearer to another one. Returns the new `left`."""
-    d = points.shape[1]
-    labels, uppers, lowers = bounds.labels, bounds.upper, bounds.lower
-    moved_down, furthest, centroids = bounds.moved_down, bounds.furthest[0], centre.centroids
-    rounding, kept = np.float32(2**-22), done
-    for place in range(done, left):
-        row = waiting[place]
-        label = labels[row]
-        even = odd = 0.0
-        for c in range(0, d - 1, 2):
-            x = np.float64(points[row, c]) - centroids[label, c]
-            y = np.float64(points[row, c + 1]) - centroids[label, c + 1]
-            even += x * x
-            odd += y * y
-        if d % 2:
-            x = np.float64(points[row, d - 1]) - centroids[label, d - 1]
-            even += x * x
-        high = np.float32(np.sqrt(even + odd) * centre.scale * (1 + 1e-6)) + np.float32(1e-37)
-        moved = moved_down[label]
-        uppers[row] = (high - moved) + (high + moved) * rounding
-        waiting[kept] = row
-        kept += not (high < (lowers[row] - furthest) * SAFE)
-    return kept
-
-
-@njit
-def measure_waiting(points, count, centre, bounds, sums, work):
-    """Measure the first `count` rows of work.numbers and write what is found."""
-    full = fill_tiles(points, count, centre, work)
+def measure_exactly(points, count, centre, work):
+    """Labels of the first `count` rows of work.numbers, and bounds of their distances: from the
+    float32 filter and the definition."""
+    full = whole_tiles(count, work.numbers)
+    fill_tiles(points, full, centre, work)
     norm_tiles(points.shape[1], full, centre, work)
     measure_tiles(points.shape[1], full, centre, work)
     make_certain(points, count, centre, work)
-    rounding, furthest = np.float32(2**-22), bounds.furthest[1]
-    found, numbers, high, low = work.found, work.numbers, work.high, work.low
-    upper, lower, moved_down = bounds.upper, bounds.lower, bounds.moved_down
+
+
+@njit
+def measure(points, count, start, blur, centre, work, rest):
+    """Labels of the first `count` rows of work.numbers (which follow each other from `start` on,
+    unless that is -1), and bounds of their distances. blur: of points and centroids, or negative:
+    int16 is not to be used. rest: scratch like work. Returns how many rows int16 left open."""
+    if blur < 0:
+        measure_exactly(points, count, centre, work)
+        return count
+    full = whole_tiles(count, work.numbers)
+    fill_pairs(points, full, start, centre, work)
+    measure_pairs(points.shape[1], full, blur, centre, work)
+    found, again, numbers = work.found, work.again, rest.numbers
+    open_ = 0
     for p in range(count):
-        moved, total = moved_down[found[p]], low[p] + furthest
-        upper[numbers[p]] = (high[p] - moved) + (high[p] + moved) * rounding
-        lower[numbers[p]] = total - total * rounding
-    book_changes(points, count, bounds, sums, work)
+        again[open_] = p
+        open_ += found[p] < 0
+    if open_:
+        for q in range(open_):
+            numbers[q] = work.numbers[again[q]]
+        measure_exactly(points, open_, centre, rest)
+        for q in range(open_):
+            p = again[q]
+            found[p] = rest.found[q]
+            work.high[p] = rest.high[q]
+            work.low[p] = rest.low[q]
+    return open_
 
 
 @njit
-def label_candidates(points, centre, bounds, sums, tighten):
-    """Measure the rows whose bounds do not tell that they stay. tighten: look at the distance to
-    the own centroid first. Returns the number of rows measured."""
+def rounding_of(points, centre):
+    """How far rounding to multiples of 1 / grain moves a point at most (scaled)."""
     n, d = points.shape
-    work = work_for(d, centre.centroids.shape[0])
-    batch = work.norms.shape[0]
-    waiting = np.empty(SCAN + batch, np.int64)
-    left, measured = 0, 0
-    for start in range(0, n, SCAN):
-        stop = min(n, start + SCAN)
-        before = left
-        left = candidates_in(start, stop, bounds, waiting, left)
-        if tighten:
-            left = tightened(points, centre, bounds, waiting, before, left)
-        done = 0
-        while left - done >= batch or (stop == n and done < left):
-            count = min(batch, left - done)
-            work.numbers[:count] = waiting[done : done + count]
-            measure_waiting(points, count, centre, bounds, sums, work)
-            done += count
-        measured += done
-        for place in range(left - done):
-            waiting[place] = waiting[done + place]
-        left -= done
-    return measured
-
-
-@njit
-def label_by_definition(points, centre, bounds, sums):
-    """What label_all does, without the filter: for inputs that it is not made for."""
-    n, d = points.shape
-    work = work_for(d, centre.centroids.shape[0])
-    batch = work.norms.shape[0]
-    for start in range(0, n, batch):
-        count = min(batch, n - start)
-        for p in range(count):
-            work.numbers[p] = start + p
-            work.found[p] = -1
-        make_certain(points, count, centre, work)
-        book_changes(points, count, bounds, sums, work)
-
-
-@njit
-def squared_distances(points, centroids, labels, distances):
-    """(n,) float64 by the definition, to the centroid of each row's label."""
-    for row in range(points.shape[0]):
-        total = 0.0
-        for c in range(points.shape[1]):
-            apart = np.float64(points[row, c]) - centroids[labels[row], c]
-            total += apart * apart
-        distances[row] = total
-
-
-@njit
-def plain_sums(points, labels, origin, weights, totals):
-    """totals (k, d + 1) float64 of weight * (x - origin) and weight, row after row."""
-    d = points.shape[1]
-    for row in range(points.shape[0]):
-        weight = weights[row] if weights.shape[0] else 1.0
-        line = totals[labels[row]]
+    factor = points.dtype.type(centre.scale * centre.grain)
+    worst = 0.0
+    for row in range(n):
+        squared = 0.0
         for c in range(d):
-            line[c] += (np.float64(points[row, c]) - origin[c]) * weight
-        line[d] += weight
-
-
-@njit
-def squared_norms(points, origin, weights):
-    """Sum of weight * |x - origin|^2, row after row."""
-    total = 0.0
-    for row in range(points.shape[0]):
-        norm = 0.0
-        for c in range(points.shape[1]):
-            apart = np.float64(points[row, c]) - origin[c]
-            norm += apart * apart
-        total += norm * (weights[row] if weights.shape[0] else 1.0)
-    return total
+            rounded = np.float64(np.rint((points[row, c] - centre.origin[c]) * factor))
+            exact = np.float64(points[row, c]) - np.float64(centre.origin[c])
+            apart = rounded / centre.grain - exact * centre.scale
+            squared += apart * apart
+        worst = max(worst, squared)
+    return np.sqrt(worst) * (1 + 1e-9)

@@ -1,13 +1,16 @@
 """Tiles of points against blocks of centroids: the vector code of `nearest centroid`.
 
-A tile holds TILE points as columns, xt[c, p], in float32; a block holds MEMBERS centroids. Of each
-point and centroid the score
+A tile holds TILE points as columns; a block holds MEMBERS centroids. Half the squared distance of
+each point and centroid, |y|^2 / 2 + |c|^2 / 2 - y . c, is accumulated in registers, in one of two
+kinds of numbers:
 
-    |y|^2 / 2 + |c|^2 / 2 - y . c  =  half the squared distance
+    float32   one column at a time; scores begin with |y|^2 / 2 and are never negative
+    int16     where the CPU multiplies pairs of them: two columns at a time, exactly, twice as fast;
+              |y|^2 / 2 is the same for all centroids and left out
 
-is accumulated in registers, TILE x MEMBERS at a time. Scores are not negative (their callers see
-to that), so they compare as the integers of their bits: the number of the centroid in its block
-takes the place of the lowest three bits, and one integer minimum finds both score and centroid.
+Either way scores compare as integers (floats that are not negative by their bits): the number of
+the centroid in its block takes the place of the lowest three bits, and one integer minimum finds
+both score and centroid.
 """
 
 from llvmlite import ir
@@ -15,14 +18,15 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from kernels._jit import features
 from kernels._simd import register_bytes
 
 LANES = register_bytes() // 4
-VECTORS = 1  # of one column of a tile; more do not run faster, and registers get scarce
-TILE = LANES * VECTORS
-MEMBERS = 8  # centroids of a block: their number takes PACKED_BITS bits of a score
+TILE = LANES  # one vector: wider tiles do not run faster, and registers get scarce
+MEMBERS = 8
 PACKED_BITS = 3
-_I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
+HAS_PAIRS = LANES == 16 and "avx512vnni" in features()
+_I16, _I32, _I64, _F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS, _INTS = ir.VectorType(_F32, LANES), ir.VectorType(_I32, LANES)
 
 
@@ -30,18 +34,16 @@ def _data(context, builder, array_type, array):
     return context.make_array(array_type)(context, builder, array).data
 
 
-def _at(builder, pointer, index, kind):
-    return builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer())
-
-
 def _load(builder, pointer, index, kind):
-    value = builder.load(_at(builder, pointer, index, kind))
+    at = builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer())
+    value = builder.load(at)
     value.align = 4
     return value
 
 
-def _store(builder, value, pointer, index, kind):
-    builder.store(value, _at(builder, pointer, index, kind)).align = 4
+def _store(builder, value, pointer, index):
+    at = builder.bitcast(builder.gep(pointer, [index]), value.type.as_pointer())
+    builder.store(value, at).align = 4
 
 
 def _splat(builder, scalar, kind):
@@ -73,6 +75,21 @@ def _larger(builder, a, b):
     return _call(builder, f"llvm.smax.v{LANES}i32", _INTS, [a, b])
 
 
+def _multiply_add(builder, total, a, b):
+    """total + a * b; of integers: of both halves of each lane."""
+    if a.type == _FLOATS:
+        return _call(builder, f"llvm.fma.v{LANES}f32", _FLOATS, [a, b, total])
+    return _call(builder, "llvm.x86.avx512.vpdpwssd.512", _INTS, [total, a, b])
+
+
+def _joined(builder, low, next_low, other, next_other):
+    """(smallest, second smallest) of two sorted pairs, lane by lane."""
+    second = _smaller(
+        builder, _larger(builder, low, other), _smaller(builder, next_low, next_other)
+    )
+    return _smaller(builder, low, other), second
+
+
 def _two_smallest(builder, values):
     """(smallest, second smallest) of vectors of integers, lane by lane."""
     pairs = [
@@ -87,140 +104,127 @@ def _two_smallest(builder, values):
     return pairs[0]
 
 
-def _joined(builder, low, next_low, other, next_other):
-    second = _smaller(
-        builder, _larger(builder, low, other), _smaller(builder, next_low, next_other)
-    )
-    return _smaller(builder, low, other), second
-
-
-def _scores(builder, tile, columns, packed, halves, norms, block):
-    """Scores of MEMBERS centroids, each a list of VECTORS vectors."""
-    multiply_add = f"llvm.fma.v{LANES}f32"
+def _scores(builder, kind, tile, columns, packed, halves, norms, block):
+    """Scores of the MEMBERS centroids of a block, packed with their numbers."""
     first = builder.mul(block, _number(MEMBERS))
     sums = []
     for m in range(MEMBERS):
-        half = _load(builder, halves, builder.add(first, _number(m)), _F32)
-        for r in range(VECTORS):
-            norm = _load(builder, norms, _number(r * LANES), _FLOATS)
-            slot = cgutils.alloca_once(builder, _FLOATS)
-            builder.store(builder.fadd(_splat(builder, half, _FLOATS), norm), slot)
-            sums.append(slot)
-    start = builder.mul(first, columns)
+        start = _splat(
+            builder,
+            _load(builder, halves, builder.add(first, _number(m)), kind.element),
+            kind,
+        )
+        if kind == _FLOATS:
+            start = builder.fadd(start, _load(builder, norms, _number(0), kind))
+        sums.append(cgutils.alloca_once_value(builder, start))
+    begin = builder.mul(first, columns)
     with cgutils.for_range(builder, columns) as loop:
-        here = builder.mul(loop.index, _number(TILE))
-        points = [
-            _load(builder, tile, builder.add(here, _number(r * LANES)), _FLOATS)
-            for r in range(VECTORS)
-        ]
-        there = builder.add(start, builder.mul(loop.index, _number(MEMBERS)))
+        points = _load(builder, tile, builder.mul(loop.index, _number(TILE)), kind)
+        there = builder.add(begin, builder.mul(loop.index, _number(MEMBERS)))
         for m in range(MEMBERS):
-            value = _load(builder, packed, builder.add(there, _number(m)), _F32)
-            factor = _splat(builder, value, _FLOATS)
-            for r in range(VECTORS):
-                slot = sums[m * VECTORS + r]
-                args = [factor, points[r], builder.load(slot)]
-                builder.store(_call(builder, multiply_add, _FLOATS, args), slot)
-    return [[builder.load(sums[m * VECTORS + r]) for r in range(VECTORS)] for m in range(MEMBERS)]
+            value = _load(builder, packed, builder.add(there, _number(m)), kind.element)
+            factor = _splat(builder, value, kind)
+            total = _multiply_add(builder, builder.load(sums[m]), factor, points)
+            builder.store(total, sums[m])
+    bits = [builder.bitcast(builder.load(slot), _INTS) for slot in sums]
+    clear = _integers(-(1 << PACKED_BITS))
+    return [builder.or_(builder.and_(b, clear), _integers(m)) for m, b in enumerate(bits)]
 
 
 @intrinsic
 def score_blocks(typing, tile, columns, packed, halves, norms, count, best, second, blocks):
     """The nearest and the second nearest of `count` blocks of centroids, of each point of a tile.
 
-    tile (columns * TILE,) float32    coordinates, column after column
-    packed (count, columns, MEMBERS)  -c of the centroids, float32, flat
-    halves (count, MEMBERS)           |c|^2 / 2 of them, float32, flat
-    norms (TILE,) float32             |y|^2 / 2 of the points
+    tile (columns * TILE,)            coordinates, column after column: float32, or int32 of two
+                                      int16 each; so are packed and halves
+    packed (count, columns, MEMBERS)  -c of the centroids, flat
+    halves (count, MEMBERS)           |c|^2 / 2 of them, flat
+    norms (TILE,) float32             |y|^2 / 2 of the points, not used for integers
     best, second (TILE,) int32        smallest packed scores so far, updated
     blocks (TILE,) int32              the block that best is from, updated
     """
+    kind = _FLOATS if tile.dtype == types.float32 else _INTS
 
     def codegen(context, builder, signature, args):
-        pointers = [
-            _data(context, builder, kind, arg) if isinstance(kind, types.Array) else arg
-            for kind, arg in zip(signature.args, args, strict=True)
+        tile_, columns_, packed_, halves_, norms_, count_, best_, second_, blocks_ = [
+            _data(context, builder, given, arg) if isinstance(given, types.Array) else arg
+            for given, arg in zip(signature.args, args, strict=True)
         ]
-        with cgutils.for_range(builder, pointers[5]) as loop:
-            _score_block(builder, *pointers[:5], loop.index, *pointers[6:])
+        zero = _number(0)
+        with cgutils.for_range(builder, count_) as loop:
+            values = _scores(builder, kind, tile_, columns_, packed_, halves_, norms_, loop.index)
+            low, next_low = _two_smallest(builder, values)
+            old = _load(builder, best_, zero, _INTS)
+            runner_up = _load(builder, second_, zero, _INTS)
+            number = _splat(builder, builder.trunc(loop.index, _I32), _INTS)
+            from_here = builder.icmp_signed("<", low, old)
+            origin = builder.select(from_here, number, _load(builder, blocks_, zero, _INTS))
+            low, next_low = _joined(builder, old, runner_up, low, next_low)
+            for value, pointer in ((low, best_), (next_low, second_), (origin, blocks_)):
+                _store(builder, value, pointer, zero)
         return context.get_dummy_value()
 
     given = (tile, columns, packed, halves, norms, count, best, second, blocks)
     return types.void(*given), codegen
 
 
-def _score_block(builder, tile, columns, packed, halves, norms, block, best, second, blocks):
-    scores = _scores(builder, tile, columns, packed, halves, norms, block)
-    number = _splat(builder, builder.trunc(block, _I32), _INTS)
-    for r in range(VECTORS):
-        packed_scores = []
-        for m in range(MEMBERS):
-            bits = builder.bitcast(scores[m][r], _INTS)
-            bits = builder.and_(bits, _integers(-(1 << PACKED_BITS)))
-            packed_scores.append(builder.or_(bits, _integers(m)))
-        low, next_low = _two_smallest(builder, packed_scores)
-        at = _number(r * LANES)
-        old = _load(builder, best, at, _INTS)
-        runner_up = _load(builder, second, at, _INTS)
-        from_here = builder.icmp_signed("<", low, old)
-        origin = builder.select(from_here, number, _load(builder, blocks, at, _INTS))
-        low, next_low = _joined(builder, old, runner_up, low, next_low)
-        _store(builder, low, best, at, _INTS)
-        _store(builder, next_low, second, at, _INTS)
-        _store(builder, origin, blocks, at, _INTS)
-
-
 def _transposed(builder, rows):
     """LANES vectors whose columns the given LANES vectors are: perfect shuffles."""
     half = LANES // 2
     low = [(t // 2) + (LANES if t % 2 else 0) for t in range(LANES)]
-    high = [half + lane for lane in low]
-    low_mask = ir.Constant(_INTS, low)
-    high_mask = ir.Constant(_INTS, high)
+    masks = [ir.Constant(_INTS, low), ir.Constant(_INTS, [half + lane for lane in low])]
     width = LANES
     while width > 1:
         rows = [
             builder.shuffle_vector(rows[i], rows[i + half], mask)
             for i in range(half)
-            for mask in (low_mask, high_mask)
+            for mask in masks
         ]
         width //= 2
     return rows
 
 
-@intrinsic
-def transpose_rows(typing, rows, column, tile, at):
-    """LANES columns of LANES rows, from `column` on, into a tile.
+@intrinsic(prefer_literal=True)
+def transpose_rows(typing, rows, column, tile, keep):
+    """Columns `column` to `column + keep` of LANES rows into a tile.
 
-    rows (LANES, columns) float32, C-contiguous; tile flat, its columns TILE apart; at: of the
-    first row's point in the tile.
+    rows (LANES, columns) float32 or int32, C-contiguous; LANES values are read from each row at
+    `column`, also where that is beyond its end. tile flat.
     """
+    kept = keep.literal_value
 
     def codegen(context, builder, signature, args):
+        kind = _FLOATS if signature.args[0].dtype == types.float32 else _INTS
         array = context.make_array(signature.args[0])(context, builder, args[0])
         width = builder.extract_value(array.shape, 1)
         out = _data(context, builder, signature.args[2], args[2])
         vectors = [
-            _load(builder, array.data, builder.add(builder.mul(_number(i), width), args[1]),
-                  _FLOATS)
+            _load(builder, array.data, builder.add(builder.mul(_number(i), width), args[1]), kind)
             for i in range(LANES)
-        ]  # fmt: skip
-        for j, vector in enumerate(_transposed(builder, vectors)):
+        ]
+        for j, vector in enumerate(_transposed(builder, vectors)[:kept]):
             line = builder.mul(builder.add(args[1], _number(j)), _number(TILE))
-            _store(builder, vector, out, builder.add(line, args[3]), _FLOATS)
+            _store(builder, vector, out, line)
         return context.get_dummy_value()
 
-    return types.void(rows, types.int64, tile, types.int64), codegen
+    return types.void(rows, types.int64, tile, keep), codegen
 
 
 @intrinsic
-def float_bits(typing, value):
-    """The bits of a float32 as int32."""
+def square_norms(typing, tile, columns, norms):
+    """norms (TILE,) int32: the squared lengths of the points of a tile of pairs of int16."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], _I32)
+        tile_ = _data(context, builder, signature.args[0], args[0])
+        norms_ = _data(context, builder, signature.args[2], args[2])
+        total = cgutils.alloca_once_value(builder, _integers(0))
+        with cgutils.for_range(builder, args[1]) as loop:
+            value = _load(builder, tile_, builder.mul(loop.index, _number(TILE)), _INTS)
+            builder.store(_multiply_add(builder, builder.load(total), value, value), total)
+        _store(builder, builder.load(total), norms_, _number(0))
+        return context.get_dummy_value()
 
-    return types.int32(types.float32), codegen
+    return types.void(tile, types.int64, norms), codegen
 
 
 @intrinsic
