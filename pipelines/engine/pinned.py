@@ -126,12 +126,17 @@ class PartitionCache:
             with self._lock:
                 for name, count in self._past.pop(key, {}).items():
                     self._gone[name] += count
+        with self._lock:
+            if not self._held:
+                self._residence.close()
         self._residence.expect_room()
         give_back_memory()
 
     def close(self) -> None:
         """Drop everything and remove the files. It may be used again afterwards."""
-        for key in {key for key, _ in self._held}:
+        with self._lock:
+            keys = {key for key, _ in self._held}
+        for key in keys:
             self.drop(key)
         self._residence.close()
 

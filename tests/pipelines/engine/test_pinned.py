@@ -228,10 +228,13 @@ def test_drop_and_close__leave_no_files(source, tmp_path):
     assert len(files(tmp_path)) == 1
     assert cache.counts(KEY) == Counts()
     assert cache.totals() == Counts(5, 0, 0, 4 * NBYTES)
+    cache.drop("other")
+    assert os.listdir(tmp_path) == []
+    filled_again = [cache.load(KEY, index, source, index) for index in range(3)]
+    assert [loaded.tier for loaded in filled_again] == ["memory", "disk", "disk"]
+    sweep(cache, 3)
     cache.close()
     assert os.listdir(tmp_path) == []
-    cache.load(KEY, 0, source, 0)
-    sweep(cache, 1)
 
 
 @pytest.mark.parametrize("memory_bytes", [None, 0])
