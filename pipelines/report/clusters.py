@@ -10,7 +10,7 @@ from pipelines.report.figures import bars, cell_edges
 from pipelines.report.parts import Cell, Figure, Legend, Row, Section, Table, Text
 from pipelines.report.projection import Plane, project
 from pipelines.report.sampling import choose
-from pipelines.report.scatter import matched_palette, scatter, spread_colours
+from pipelines.report.scatter import matched_colours, scatter, spread_colours
 
 MOST_POINTS = 20_000
 MOST_LISTED = 500  # clusters in a table
@@ -40,14 +40,25 @@ class ClusterSample:
         self.points = points[chosen].astype(np.float64)
         self.clusters = np.asarray(clusters, dtype=np.int64)[chosen]
         self.rows = chosen if rows is None else np.asarray(rows, dtype=np.int64)[chosen]
-        self.labels = None
-        if labels is not None and any(label is not None for label in labels):
-            self.labels = [labels[place] for place in chosen.tolist()]
         self.plane: Plane | None = None
         if len(self.points):
             self.plane = project(self.points, self.centroids, random_state)
         places = self.plane.centroids if self.plane else np.zeros((k, 2))
         self.colours = spread_colours(places, self.sizes, len(colours.CATEGORIES))
+        self.labels = None
+        if self.plane and labels is not None and any(label is not None for label in labels):
+            self._read_labels([labels[place] for place in chosen.tolist()], self.plane)
+
+    def _read_labels(self, labels: list[str | None], plane: Plane) -> None:
+        """label_names in order of name; label_codes and label_colours (m,), -1 = no label."""
+        self.labels = labels
+        names = {label for label in labels if label is not None}
+        self.label_names = sorted(names, key=wording.natural)
+        place = {name: code for code, name in enumerate(self.label_names)}
+        codes = np.array([-1 if name is None else place[name] for name in labels], dtype=np.int64)
+        found = matched_colours(codes, self.clusters, self.colours, plane.points)
+        self.label_codes = codes
+        self.label_colours = np.where(codes >= 0, found[codes], -1)
 
     @property
     def scope(self) -> str:
@@ -91,12 +102,10 @@ def _columns(sample: ClusterSample) -> list[dict]:
         {"name": "cluster", "values": sample.clusters.tolist()},
     ]
     if sample.labels is not None:
-        names = list(dict.fromkeys(sample.labels))
-        place = {name: n for n, name in enumerate(names)}
-        most = 40 if len(names) <= 1_000 else 16  # letters; these are most of a page with many
-        texts = ["none" if name is None else wording.short(name, most) for name in names]
-        values = [place[label] for label in sample.labels]
-        columns.append({"name": "label", "values": values, "texts": texts})
+        most = 40 if len(sample.label_names) <= 1_000 else 16  # letters; many make a heavy page
+        texts = [*(wording.short(name, most) for name in sample.label_names), "none"]
+        values = np.where(sample.label_codes < 0, len(texts) - 1, sample.label_codes)
+        columns.append({"name": "label", "values": values.tolist(), "texts": texts})
     return columns
 
 
@@ -125,15 +134,15 @@ def _by_cluster(sample: ClusterSample) -> Figure:
 
 
 def _by_label(sample: ClusterSample) -> Figure:
-    found = matched_palette(sample.labels, sample.colours[sample.clusters])
-    wrong = "each in the colour of the cluster that holds most of it, where that is free"
+    n, repeated = len(sample.label_names), len(sample.label_names) > len(colours.CATEGORIES)
     return scatter(
         "labels",
         "By given label",
         sample.plane,
-        found.codes,
-        [colour for colour, _, _ in found.entries],
-        summary=f"{wording.count(found.n_labels)} labels, {wrong}.",
+        np.where(sample.label_codes < 0, len(colours.CATEGORIES), sample.label_colours),
+        (*colours.CATEGORIES, colours.NO_CATEGORY),
+        summary=f"{wording.count(n)} label{'' if n == 1 else 's'}, each in the colour of the "
+        f"cluster that holds most of it{'; colours repeat' if repeated else ''}.",
         tips={"of": "clusters"},
         marks=np.zeros(0, dtype=np.int64),
     )
@@ -143,17 +152,19 @@ def _legends(sample: ClusterSample) -> list[Legend]:
     legends = []
     k = len(sample.centroids)
     if 1 < k <= NAMED:
-        entries = [(colour_of(sample, c), f"cluster {c}") for c in range(k)]
-        legends.append(Legend(entries))
-    if sample.labels is not None:
-        found = matched_palette(sample.labels, sample.colours[sample.clusters])
-        rest = found.n_labels - len(found.own)
-        names = {"--c-other": f"{rest:,} other labels", "--c-none": "no label"}
+        legends.append(Legend([(colour_of(sample, c), f"cluster {c}") for c in range(k)]))
+    if sample.labels is not None and len(sample.label_names) <= NAMED:
+        first = np.unique(sample.label_codes, return_index=True)
         entries = [
-            (f"var({colour})", names[colour] if label is None else wording.short(label, 40))
-            for colour, label, _ in found.entries
+            (
+                f"var({colours.CATEGORIES[sample.label_colours[place]]})",
+                wording.short(sample.label_names[code], 40),
+            )
+            for code, place in zip(*(part.tolist() for part in first), strict=True)
+            if code >= 0
         ]
-        legends.append(Legend(entries))
+        none = [(f"var({colours.NO_CATEGORY})", "no label")] if None in sample.labels else []
+        legends.append(Legend(entries + none))
     return legends
 
 

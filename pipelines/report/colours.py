@@ -37,7 +37,7 @@ MUTED = (
 OTHER, UNLABELLED = "#8A9096", "#D3D6D8"
 # the categories of page.css, which follow light and dark; for pictures that need no fixed colour
 CATEGORIES = tuple(f"--c{number}" for number in range(12))
-SHARED = ("--c-other", "--c-none")
+NO_CATEGORY = "--c-none"
 
 
 def plotly_scale() -> list[list]:
@@ -64,28 +64,21 @@ class LabelColours:
 
     entries   [(colour, label or None for a shared grey, records)], in order of frequency
     codes     (n,) int: number of the entry of each record
-    palette   colours of the most frequent labels, the most frequent first
-    shared    colour of all others, and of records without a label
     """
 
-    def __init__(
-        self,
-        labels: Sequence[str | None],
-        palette: Sequence[str] = MUTED,
-        shared: tuple[str, str] = (OTHER, UNLABELLED),
-    ):
+    def __init__(self, labels: Sequence[str | None]):
         counts = Counter(label for label in labels if label is not None)
         ranked = sorted(counts, key=lambda label: (-counts[label], label))
-        own = {label: code for code, label in enumerate(ranked[: len(palette)])}
-        rare = sum(counts[label] for label in ranked[len(palette) :])
+        own = {label: code for code, label in enumerate(ranked[: len(MUTED)])}
+        shared = sum(counts[label] for label in ranked[len(MUTED) :])
         self.n_labels = len(ranked)
         self.own = list(own)
-        self.entries = [(palette[code], label, counts[label]) for label, code in own.items()]
+        self.entries = [(MUTED[code], label, counts[label]) for label, code in own.items()]
         other = len(self.entries)
-        if rare:
-            self.entries.append((shared[0], None, rare))
+        if shared:
+            self.entries.append((OTHER, None, shared))
         if None in labels:
-            self.entries.append((shared[1], None, sum(label is None for label in labels)))
+            self.entries.append((UNLABELLED, None, sum(label is None for label in labels)))
         none = len(self.entries) - 1
         self.codes = np.array(
             [none if label is None else own.get(label, other) for label in labels], dtype=np.int64

@@ -3,6 +3,8 @@
 
    drawings: { name: { graph: plotly figure, tips, log_low, log_top: ends of the logarithmic scale } }
    A text that starts with "--" is a colour of page.css and follows light and dark.
+   A trace with meta "cloud" is painted as one picture below the others: thousands of marks of plotly's
+   own would take seconds. Zooming paints it anew, and saving the figure as a picture keeps it.
    tips of a map:    { cells: [name of each row], unit, digits }     value at the pointer
    tips of marks:    { texts: [[text of each mark] of each trace] }
    tips of points:   { columns: [[{ name, unit, and one of: axis: "x" or "y"; value; values: [of each mark];
@@ -92,14 +94,84 @@
     modeBarButtons: [["toImage", "resetScale2d"]], displayModeBar: true, plotlyServerURL: "",
   };
 
+  function numbers(graph) {
+    const bytes = Uint8Array.from(atob(graph.bdata), (letter) => letter.charCodeAt(0));
+    return new (graph.dtype === "f4" ? Float32Array : Int32Array)(bytes.buffer);
+  }
+
+  /* What plotly needs of a cloud: two unseen marks that span its axes. */
+  function stand(trace) {
+    if (trace.meta !== "cloud") return coloured(trace);
+    const ends = (values) => [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+    const x = ends(numbers(trace.x)), y = ends(numbers(trace.y));
+    return { type: "scatter", mode: "markers", x, y, marker: { opacity: 0 }, hoverinfo: "skip" };
+  }
+
+  /* The cloud as a picture of the axes as they are now. */
+  function paint(live, cloud) {
+    const { xaxis, yaxis } = live._fullLayout, sharp = 2;
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(xaxis._length * sharp));
+    canvas.height = Math.max(1, Math.round(yaxis._length * sharp));
+    const pen = canvas.getContext("2d");
+    pen.globalAlpha = cloud.opacity;
+    const palette = cloud.palette.map(coloured), radius = cloud.size * sharp / 2;
+    for (let n = 0; n < cloud.x.length; n++) {
+      const x = xaxis.l2p(cloud.x[n]) * sharp, y = yaxis.l2p(cloud.y[n]) * sharp;
+      if (x < -radius || y < -radius || x > canvas.width + radius || y > canvas.height + radius) continue;
+      pen.fillStyle = palette[cloud.codes[n]];
+      pen.beginPath();
+      pen.arc(x, y, radius, 0, 7);
+      pen.fill();
+    }
+    const [left, right] = xaxis.range, [bottom, top] = yaxis.range;
+    const place = { xref: "x", yref: "y", x: left, y: top, sizex: right - left, sizey: top - bottom };
+    return { ...place, source: canvas.toDataURL(), sizing: "stretch", layer: "below" };
+  }
+
+  /* Keeps the picture of a figure's cloud as its axes are, and tells of the point nearest to the pointer. */
+  function follow(live, drawing, trace) {
+    const cloud = {
+      x: numbers(trace.x), y: numbers(trace.y), codes: numbers(trace.marker.color), size: trace.marker.size,
+      opacity: trace.marker.opacity, palette: trace.marker.colorscale.filter((step, n) => n % 2).map((step) => step[1]),
+    };
+    let painted = "", onMark = false;
+    const repaint = () => {
+      const { xaxis, yaxis } = live._fullLayout;
+      const now = [...xaxis.range, ...yaxis.range, xaxis._length, yaxis._length, isDark()].join(" ");
+      if (now === painted && (live.layout.images || []).length) return;
+      painted = now;
+      Plotly.relayout(live, { images: [paint(live, cloud)] });
+    };
+    live.on("plotly_afterplot", repaint);
+    live.on("plotly_hover", () => { onMark = true; });
+    live.on("plotly_unhover", () => { onMark = false; });
+    live.addEventListener("mouseleave", () => { tip.hidden = true; });
+    live.addEventListener("mousemove", (event) => {
+      if (onMark) return;
+      const { xaxis, yaxis } = live._fullLayout, box = live.getBoundingClientRect();
+      const x = event.clientX - box.left - xaxis._offset, y = event.clientY - box.top - yaxis._offset;
+      let near = -1, least = (cloud.size / 2 + 4) ** 2;
+      for (let n = 0; n < cloud.x.length; n++) {
+        const apart = (xaxis.l2p(cloud.x[n]) - x) ** 2 + (yaxis.l2p(cloud.y[n]) - y) ** 2;
+        if (apart <= least) [near, least] = [n, apart];
+      }
+      tip.hidden = true;
+      if (near >= 0) showTip(tipText(drawing.tips, { curveNumber: 0, pointNumber: near, data: trace }), event);
+    });
+    repaint();
+  }
+
   async function draw(figure) {
     const drawing = drawings[figure.dataset.figure];
     const live = figure.querySelector(".live");
-    await Plotly.react(live, drawing.graph.data.map(coloured), layout(figure, drawing), config);
+    await Plotly.react(live, drawing.graph.data.map(stand), layout(figure, drawing), config);
     if (figure.classList.contains("drawn")) return;
     figure.classList.add("drawn");
     live.on("plotly_hover", (event) => showTip(tipText(drawing.tips, event.points[0]), event.event));
     live.on("plotly_unhover", () => { tip.hidden = true; });
+    const cloud = drawing.graph.data.find((trace) => trace.meta === "cloud");
+    if (cloud) follow(live, drawing, cloud);
     const toggle = figure.querySelector(".toggle");
     if (!toggle) return;
     toggle.hidden = false;

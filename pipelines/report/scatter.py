@@ -36,6 +36,7 @@ def scatter(
     size = _dot_size(len(codes))
     cloud = {
         "type": "scatter",
+        "meta": "cloud",
         "mode": "markers",
         "x": typed(plane.points[:, 0]),
         "y": typed(plane.points[:, 1]),
@@ -50,10 +51,10 @@ def scatter(
         },
         "hoverinfo": "none",
     }
-    hidden = {"visible": False, "range": [-0.35, 1.35]}
+    hidden = {"visible": False, "range": [-0.35, 1.35], "fixedrange": True}
     upward = {"scaleanchor": "x"} if plane.equal else {}
-    across = {"title": {"text": plane.titles[0]}, "zeroline": False, "exponentformat": "power"}
-    up = {"title": {"text": plane.titles[1]}, "zeroline": False, "exponentformat": "power"}
+    axis = {"zeroline": False, "showgrid": False, "exponentformat": "power"}  # lines would cross
+    across, up = ({"title": {"text": title}, **axis} for title in plane.titles)
     return Figure(
         name=name,
         title=title,
@@ -128,42 +129,56 @@ def _still(plane: Plane, codes, palette, size: float, marks, title: str) -> str:
     return still.picture(paths, STILL_SIDE, STILL_SIDE, title)
 
 
-def spread_colours(places: np.ndarray, sizes: np.ndarray, n_colours: int) -> np.ndarray:
+def spread_colours(
+    places: np.ndarray, sizes: np.ndarray, n_colours: int, wanted: np.ndarray | None = None
+) -> np.ndarray:
     """A colour number for each of k groups so that groups of one colour lie far apart.
 
     places (k, d) float, sizes (k,)   the largest group chooses first, each the colour whose
                                       nearest group so far is the farthest; unused ones first
-    Returns (k,) int64; 0, 1, 2, ... where there are colours enough.
+    wanted (k,) int                   a colour that a group takes without choosing; -1: it chooses
+    Returns (k,) int64; without wishes 0, 1, 2, ... where there are colours enough.
     """
     k = len(places)
-    if k <= n_colours:
+    if wanted is None and k <= n_colours:
         return np.arange(k, dtype=np.int64)
+    wanted = np.full(k, -1) if wanted is None else wanted
     chosen = np.zeros(k, dtype=np.int64)
     nearest = np.full((k, n_colours), np.inf)
-    for group in np.lexsort((np.arange(k), -np.asarray(sizes))).tolist():
-        chosen[group] = colour = int(nearest[group].argmax())
+    # those with a wish first: then nobody who may choose takes what another one wants
+    for group in np.lexsort((np.arange(k), -np.asarray(sizes), wanted < 0)).tolist():
+        colour = int(wanted[group]) if wanted[group] >= 0 else int(nearest[group].argmax())
+        chosen[group] = colour
         apart = ((places - places[group]) ** 2).sum(axis=1)
         np.minimum(nearest[:, colour], apart, out=nearest[:, colour])
     return chosen
 
 
-def matched_palette(
-    labels: Sequence[str | None], group_colours: np.ndarray
-) -> colours.LabelColours:
-    """Colours of labels, each that of the group which holds most of its records, where it is free.
+def matched_colours(
+    codes: np.ndarray, clusters: np.ndarray, cluster_colours: np.ndarray, places: np.ndarray
+) -> np.ndarray:
+    """A colour for each label: that of the cluster that holds most of it.
 
-    labels (m,), group_colours (m,) int: number of the colour of each record's group
+    codes (m,)     number of each point's label, 0 .. l - 1, each of them occurring; -1: no label
+    clusters (m,)  number of each point's cluster; cluster_colours (k,); places (m, 2) float
+    Of labels with the same cluster the one with most points in it gets its colour; the others get
+    one that is far away, so that labels which fell into one cluster differ. Returns (l,) int64.
     """
-    palette = colours.CATEGORIES
-    ranked = colours.LabelColours(labels, palette, colours.SHARED)
-    free = dict.fromkeys(range(len(palette)))
-    picked: dict[int, int] = {}
-    for code in range(len(ranked.own)):
-        held = np.bincount(group_colours[ranked.codes == code], minlength=len(palette))
-        wanted = int(held.argmax())
-        if wanted in free:
-            picked[code] = wanted
-            del free[wanted]
-    rest = iter(free)
-    order = [picked[code] if code in picked else next(rest) for code in range(len(ranked.own))]
-    return colours.LabelColours(labels, [palette[n] for n in order] or palette, colours.SHARED)
+    known = codes >= 0
+    n_labels, k = int(codes.max(initial=-1)) + 1, len(cluster_colours)
+    sizes = np.bincount(codes[known], minlength=n_labels)
+    pairs, held = np.unique(codes[known] * k + clusters[known], return_counts=True)
+    wanted, taken = np.full(n_labels, -1), np.zeros(k, dtype=bool)
+    seen = np.zeros(n_labels, dtype=bool)
+    for pair in np.lexsort((pairs, -held)).tolist():
+        label, cluster = divmod(int(pairs[pair]), k)
+        if not seen[label] and not taken[cluster]:
+            wanted[label], taken[cluster] = cluster_colours[cluster], True
+        seen[label] = True  # by its largest share only
+    middles = (
+        np.column_stack(
+            [np.bincount(codes[known], places[known, axis], n_labels) for axis in (0, 1)]
+        )
+        / np.maximum(sizes, 1)[:, None]
+    )
+    return spread_colours(middles, sizes, len(colours.CATEGORIES), wanted)

@@ -68,18 +68,9 @@ def timeline(blocks: Sequence[Mapping], lost: Sequence[Mapping] = ()) -> Figure 
     origin = started.min()
     started, stopped = started - origin, np.maximum(stopped, started) - origin
     workers = [str(b.get("worker", "")) for b in timed]
-    names = sorted(set(workers), key=_natural)
+    names = sorted(set(workers), key=wording.natural)
     drawn = _bars if len(timed) <= MOST_BARS and len(names) <= MOST_LANES else _density
     return drawn(timed, workers, names, started, stopped, _losses(lost, origin))
-
-
-def _natural(name: str) -> list:
-    """worker-2 before worker-10."""
-    import re
-
-    return [
-        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)
-    ]
 
 
 def _losses(lost: object, origin: float) -> list[float]:

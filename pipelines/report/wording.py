@@ -1,6 +1,7 @@
 """Numbers and foreign names in the words of the report. Pure functions, text out."""
 
 import math
+import re
 from collections.abc import Sequence
 
 LONGEST_NAME = 60  # letters of a foreign name that a reader can take in at a glance
@@ -19,13 +20,13 @@ def large(value: float) -> str:
 
 
 def number(value: float, digits: int = 5) -> str:
-    """8917615616867.3 -> '8.9176 × 10¹²', 1234.5 -> '1,234.5'; the sign is a true minus."""
+    """8917615616867.3 -> '8.9176×10¹²', 1234.5 -> '1,234.5'; the sign is a true minus."""
     if not math.isfinite(value):
         return "–"
     if value and not 1e-4 <= abs(value) < 1e7:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
         raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        text = f"{mantissa.rstrip('0').rstrip('.')} × 10{raised}"
+        text = f"{mantissa.rstrip('0').rstrip('.')}×10{raised}"
     elif abs(value) >= 10 ** (digits - 1):
         text = f"{value:,.0f}"
     else:
@@ -92,6 +93,12 @@ def short(name: object, most: int = LONGEST_NAME) -> str:
         tail = most // 3
         text = f"{text[: most - tail - 1]}…{text[-tail:]}"
     return clean(text)
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key for sorting that puts worker-2 before worker-10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def listing(names: Sequence[object], most: int = 3) -> str:

@@ -25,7 +25,7 @@ def test_kmeans_report__headline_tells_the_result_in_numbers():
     for number in (
         "120 points in 4 clusters",
         "K-means in 3 dimensions · start k-means++",
-        "8.9176 × 10¹²",
+        "8.9176×10¹²",
         "converged",
         "0.610",
         "0.913",

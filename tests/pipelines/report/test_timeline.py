@@ -29,6 +29,18 @@ def test_timeline__marks_repeated_and_lost_blocks():
     assert [shape["x0"] for shape in part.graph["layout"]["shapes"]] == [3.0]
 
 
+def test_timeline__tasks_have_the_colour_of_their_kind():
+    tasks = timed_blocks(6)
+    for n, task in enumerate(tasks):
+        task["kind"] = "load" if n < 4 else "<b>chunk"
+    tasks[1]["attempt"] = 2
+    part = timeline(tasks)
+    found = [(t["marker"]["color"], len(decoded(t["base"]))) for t in part.graph["data"]]
+    assert found == [("--accent", 3), ("--c0", 2), ("--accent", 0), ("--second", 1), ("--lost", 0)]
+    assert part.summary == "6 tasks on 2 workers in 6.5 s: 1 repeated."
+    assert part.tips["texts"][1][0].startswith("<b>chunk\n")
+
+
 def test_timeline__worker_names_are_escaped_for_plotly_and_in_order():
     blocks = timed_blocks(3, workers=3)
     for block, name in zip(blocks, ("w-10", "w-2", "<b>"), strict=True):

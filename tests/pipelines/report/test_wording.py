@@ -23,6 +23,9 @@ def test_share__never_rounds_something_to_nothing_or_all(part, whole, text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
+        (0, "0 ms"),
+        (6e-5, "60 µs"),
+        (0.0034, "3.4 ms"),
         (0.0342, "34 ms"),
         (12.34, "12.3 s"),
         (75, "1 min 15 s"),
@@ -40,6 +43,26 @@ def test_seconds__carry_their_unit(value, text):
 )
 def test_large__has_three_digits(value, text):
     assert wording.large(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (12.3456789, "12.346"),
+        (479_443.2, "479,443"),
+        (8917615616867.3, "8.9176×10¹²"),
+        (-3e-7, "−3×10⁻⁷"),
+        (float("nan"), "–"),
+    ],
+)
+def test_number__has_its_power_of_ten(value, text):
+    assert wording.number(value) == text
+
+
+def test_natural__sorts_numbers_as_numbers():
+    names = ["w-10", "w-2", "a", "", "w", "10", "2", "²"]
+    assert sorted(names, key=wording.natural) == ["", "2", "10", "a", "w", "w-2", "w-10", "²"]
 
 
 @pytest.mark.parametrize(
