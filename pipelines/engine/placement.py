@@ -63,10 +63,10 @@ def run_nodes(n: int, start: int, stop: int) -> int:
         return 0
     if stop == n:  # where there is no right half, a node is its left half
         stop = 1 << max(n - 1, 0).bit_length()
-    count = 0
+    count = level = 0
     while start < stop:
-        count += (start & 1) + (stop & 1)
-        start, stop = (start + 1) >> 1, stop >> 1
+        count += (start & 1 and start << level < n) + (stop & 1)
+        start, stop, level = (start + 1) >> 1, stop >> 1, level + 1
     return count
 
 
@@ -141,7 +141,8 @@ def _candidate_cuts(
     sums: Sequence[float], threads: Sequence[int], limit: float
 ) -> list[Sequence[int]]:
     """Ends worth a try for each run: those around an even share, and one that surely works."""
-    total, done, found = sum(threads), 0, []
+    found: list[Sequence[int]] = []
+    total, done = sum(threads), 0
     for width, farthest in zip(threads, _reach(sums, threads, limit), strict=True):
         done += width
         even = bisect.bisect_left(sums, sums[-1] * done / total)
