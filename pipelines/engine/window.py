@@ -21,6 +21,7 @@ from pipelines.engine.errors import EngineError, TaskFailed
 from pipelines.engine.events import Event, TaskEnded, TaskRetried
 from pipelines.engine.retry import is_stalled
 
+ANSWER_S = 30.0  # a scheduler that says nothing for so long is gone
 LOOK_S = 1.0  # between looks at the workers while nothing finishes
 
 
@@ -166,10 +167,15 @@ def worker_states(client: Client) -> list[str]:
 
 def ask_workers(client: Client) -> dict[str, dict[str, Any]]:
     """What the scheduler knows of each worker, by address; EngineError when it is gone."""
+    scheduler = client.scheduler
+    if scheduler is None:
+        raise EngineError("lost the scheduler: its connection was closed")
     try:
-        workers: dict[str, dict[str, Any]] = client.scheduler_info(n_workers=-1)["workers"]
+        # not client.scheduler_info(): beside it Dask asks without workers, into the same variable
+        found = client.sync(scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S)
     except (OSError, TimeoutError, RuntimeError) as error:
-        raise EngineError(f"lost the scheduler {client.scheduler.address}: {error}") from error
+        raise EngineError(f"lost the scheduler {scheduler.address}: {error}") from error
+    workers: dict[str, dict[str, Any]] = found["workers"]
     return workers
 
 
