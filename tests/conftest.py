@@ -45,6 +45,15 @@ def cluster():
         yield engine
 
 
+@pytest.fixture(scope="session")
+def gang(cluster):
+    """A gang engine on the same workers. Do not kill them and do not close it."""
+    from pipelines.engine import connect
+
+    with connect("gang", scheduler=cluster.client.scheduler.address) as engine:
+        yield engine
+
+
 @pytest.fixture
 def nothing_left():
     """Fails when the test leaves a process, a listening socket, scratch or a semaphore of ours."""

@@ -18,10 +18,10 @@ from tests.pipelines.engine.iterative import START, Counted
 from tests.pipelines.engine.jobs import DiskFull
 
 
-@pytest.fixture(params=["serial", "tasks"])
+@pytest.fixture(params=["serial", "tasks", "gang"])
 def engine(request):
-    if request.param == "tasks":
-        engine = request.getfixturevalue("cluster")
+    if request.param in ("tasks", "gang"):
+        engine = request.getfixturevalue("cluster" if request.param == "tasks" else "gang")
         engine._listeners = ()
         yield engine
     else:
