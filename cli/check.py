@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 from typing import Any
@@ -38,18 +39,23 @@ AMBIGUOUS = {"protein": "with letters beyond the 20 amino acids"}
     show_default=True,
     help="What a gap letter in a sequence is.",
 )
+@click.option("--columns", metavar="LIST", help="Columns of points to take: 1-4,7 or x,y.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def check(
-    ctx: click.Context, source: str, alphabet: str, ids: str, gaps: str, as_json: bool
+    ctx: click.Context, source: str, columns: str | None, as_json: bool, **records: str
 ) -> None:
-    """Tell kind, counts, letters, duplicates and the first problems of an input."""
-    if os.path.isdir(source):
+    """Tell kind, counts, letters or ranges, duplicates and the first problems of an input."""
+    from pipelines.formats.points_survey import looks_like_points
+
+    if columns is not None or looks_like_points(source):
+        facts, rows = points_facts(ctx, source, columns)
+    elif os.path.isdir(source):
         facts, rows = result_facts(source)
     else:
         from pipelines.formats.fasta import survey_fasta
 
-        survey = survey_fasta(source, alphabet=alphabet, ids=ids, gaps=gaps)
+        survey = survey_fasta(source, **records)
         kind = "fasta" if survey.n else "unknown"
         facts, rows = {"kind": kind, **dataclasses.asdict(survey)}, fasta_rows(survey)
         if not survey.n_problems:
@@ -68,6 +74,51 @@ def result_facts(source: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """A folder must be one of our results."""
     run = show.read(source)
     return {"kind": "result", **run}, [("kind", "result folder"), *show.rows(run)]
+
+
+def points_facts(
+    ctx: click.Context, source: str, columns: str | None
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Points, right or wrong."""
+    from pipelines.formats.points_survey import survey_points
+
+    survey = survey_points(source, columns)
+    rows = points_rows(survey)
+    if not survey.n_problems:
+        words = [*failures.root(ctx).command_path.split(), "run", "kmeans", source]
+        chosen = ["--columns", columns] if columns else []
+        rows.append(("next", f"{failures.quoted([*words, *chosen])} -o DIR --n-clusters K"))
+    return {"kind": "points", **dataclasses.asdict(survey)}, rows
+
+
+def points_rows(survey: Any) -> list[tuple[str, str]]:
+    """A Survey of points in two columns."""
+    form = {"text": "a table in text", "npy": "NumPy", "npz": "NumPy archive"}
+    name = form.get(survey.format, survey.format)
+    rows = [("kind", f"points, {name}, {units.size(survey.nbytes)}")]
+    if survey.n:
+        ids = f", {units.count(survey.n_ids, 'id')}" if survey.n_ids else ""
+        size = f"{units.count(survey.n, 'row')} of {units.count(survey.d, 'column')}"
+        rows.append(("points", f"{size}, {survey.dtype}{ids}"))
+    if survey.low:
+        names = survey.names or [f"column {k}" for k in range(survey.d)]
+        spans = itertools.islice(zip(names, survey.low, survey.high, strict=True), 5)
+        spans = [f"{name} {low:g} to {high:g}" for name, low, high in spans]
+        rows.append(("ranges", ", ".join(spans) + (", ..." if survey.d > 5 else "")))
+        rows.append(("duplicates", equal_rows_text(survey)))
+    if survey.not_finite:
+        rows.append(("not finite", units.count(survey.not_finite, "value")))
+    rows += [("warning", text) for text in survey.warnings]
+    rows += [("problems", f"{survey.n_problems:,}" if survey.n_problems else "none")]
+    return rows + [("", text) for text in survey.problems]
+
+
+def equal_rows_text(survey: Any) -> str:
+    share = 100 * survey.duplicate_rows / max(survey.compared_rows, 1)
+    text = f"{units.count(survey.duplicate_rows, 'row')} ({share:.1f} %) equal to an earlier one"
+    if survey.compared_rows < survey.n:
+        text += f", of the first {survey.compared_rows:,}"
+    return text
 
 
 def fasta_rows(survey: Any) -> list[tuple[str, str]]:

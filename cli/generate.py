@@ -1,6 +1,8 @@
-"""generate: data with known families, to try the applications on."""
+"""generate: data with known families or clusters, to try the applications on."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -8,6 +10,7 @@ from cli import units
 from cli.screen import Screen
 
 FAMILIES = 4
+CLUSTERS = 8
 
 
 @click.group()
@@ -88,3 +91,71 @@ def sequences(
     )
     screen.line("labels", labels)
     click.echo(fasta)
+
+
+@generate.command()
+@click.option(
+    "-o", "--output", required=True, metavar="FILE",
+    help="File to write: .npy, .zarr, .csv, .tsv or .parquet.",
+)  # fmt: skip
+@click.option(
+    "--n", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of points."
+)
+@click.option(
+    "--n-features",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Number of columns.",
+)
+@click.option(
+    "--n-clusters",
+    type=click.IntRange(min=1),
+    default=None,
+    show_default="8, or --n when that is less",
+    help="Number of clusters.",
+)
+@click.option(
+    "--cluster-std",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Standard deviation in a cluster; the centres lie from -10 to 10.",
+)
+@click.option("--uniform", is_flag=True, help="Points without clusters.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Type of the numbers.",
+)
+@click.option("--labels", metavar="FILE", help="Write the true cluster of each point here (TSV).")
+@click.option(
+    "--random-state",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the generator.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def points(output: str, labels: str | None, uniform: bool, quiet: bool, **numbers: Any) -> None:
+    """Write points in round clusters, or without clusters; larger than the memory if need be."""
+    from pipelines.generate_points import Clouds, write_points
+
+    given, n = numbers.pop("n_clusters"), numbers["n"]
+    if uniform and (given is not None or labels is not None):
+        other = "--labels" if given is None else "--n-clusters"
+        raise click.UsageError(f"--uniform and {other} contradict each other.")
+    if given is not None and given > n:
+        raise click.UsageError(f"--n-clusters {given} is more than the {n} of --n.")
+    clusters = 0 if uniform else min(CLUSTERS, n) if given is None else given
+    clouds = Clouds(n_clusters=clusters, **numbers)
+    write_points(output, clouds, labels)
+    screen = Screen(quiet=quiet)
+    what = f"{units.count(n, 'point')} of {units.count(clouds.n_features, 'column')}"
+    where = "without clusters" if uniform else f"in {units.count(clusters, 'cluster')}"
+    screen.line("generated", f"{what} {where}")
+    if labels is not None:
+        screen.line("labels", labels)
+    click.echo(output)

@@ -24,11 +24,14 @@ __all__ = ["Points", "Source", "load_rows", "open_points", "staged"]
 _ARRAYS = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz"}
 
 
-def open_points(url: str, *, columns: str | None = None, vector: bool = False) -> Points:
+def open_points(
+    url: str, *, columns: str | None = None, vector: bool = False, check: bool = True
+) -> Points:
     """Open and check points; what is wrong is told before anything is started.
 
     columns: those of a text or Parquet table to take, as "1-4,7" or "x,y"; None for all.
     vector: an .npy or .npz array of one dimension is one column, as weights are.
+    check: False leaves the values of arrays unseen; `load_rows` checks them.
     Raises UsageProblem for a missing file, InputProblem naming row and column, or line and column,
     of what cannot be used. Of files beyond CHECKED_BYTES only the form is checked; `load_rows`
     checks the values.
@@ -44,11 +47,11 @@ def open_points(url: str, *, columns: str | None = None, vector: bool = False) -
         text = f"columns are chosen of text and Parquet, and {url} is neither."
         raise UsageProblem(text, remedy="Save the columns that are meant as an array of their own.")
     if kind == "folder":
-        return open_in_folder(url)
+        return open_in_folder(url, check=check)
     if kind == "parquet":
         from pipelines.formats.points_parquet import open_parquet
 
-        return open_parquet(url, url, columns)
+        return open_parquet(url, url, columns, check=check)
     if kind == "text":
         from pipelines.formats.points_text import open_text
 
@@ -56,7 +59,7 @@ def open_points(url: str, *, columns: str | None = None, vector: bool = False) -
     from pipelines.formats import points_npy
 
     opener = points_npy.open_npy if kind == "npy" else points_npy.open_npz
-    return opener(url, url, vector)
+    return opener(url, url, vector=vector, check=check)
 
 
 def format_of(url: str) -> str:

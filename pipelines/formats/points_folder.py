@@ -29,18 +29,18 @@ def is_folder(url: str) -> bool:
     return bool(open_folder(url).names())
 
 
-def open_in_folder(url: str) -> Points:
+def open_in_folder(url: str, *, check: bool = True) -> Points:
     """The points that a folder holds. Raises UsageProblem naming what it is when it holds none."""
     folder = open_folder(url)
     names = folder.names()
     if MARKS & set(names):
-        return open_zarr(url, url)
+        return open_zarr(url, url, check=check)
     run = _run_of(url, names)
     found = [name for name in COORDINATES if name in names]
     if not found:
         raise _nothing(url, names, run)
     path = f"{url.rstrip('/')}/{found[0]}"
-    points = open_npy(path, path)
+    points = open_npy(path, path, check=check)
     ids = read_ids(folder) if "ids.tsv" in names else None
     if ids is not None and len(ids) != points.n:
         raise DamagedResult(f"{path} has {points.n:,} rows, ids.tsv {len(ids):,} records.")

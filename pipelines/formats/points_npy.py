@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -110,16 +110,17 @@ class PackedLayout:
                     values.read(1)  # the end is where the checksum is compared
 
 
-def open_npy(url: str, name: str, vector: bool = False) -> Points:
-    """An .npy file as Points; vector: an array of one dimension is a column."""
+def open_npy(url: str, name: str, *, vector: bool = False, check: bool = True) -> Points:
+    """An .npy file as Points; vector and check as in `open_points`."""
     with ExitStack() as close:
         file = open_stored(url, close)
         size = points_source.stored_size(file)
         array = read_header(io.BytesIO(read_at(file, 0, _HEADER_BYTES, name)), name, vector)
-        return _opened(url, name, "npy", file, size, array)
+        limit = points_source.CHECKED_BYTES if check else 0
+        return _opened(url, name, file, size, array, limit)
 
 
-def open_npz(url: str, name: str, vector: bool = False) -> Points:
+def open_npz(url: str, name: str, *, vector: bool = False, check: bool = True) -> Points:
     """The one array of an .npz file, or the one named points, as Points."""
     with ExitStack() as close:
         file = open_stored(url, close)
@@ -137,9 +138,10 @@ def open_npz(url: str, name: str, vector: bool = False) -> Points:
                 name_bytes, extra = struct.unpack("<HH", local[26:30])
                 start = info.header_offset + 30 + name_bytes + extra
                 array = Array(start + array.offset, array.stored, array.shape, array.fortran)
+        limit = points_source.CHECKED_BYTES if check else 0
         if packed:
-            return _opened_packed(url, name, info.filename, array, size, file)
-        return _opened(url, name, "npz", file, size, array)
+            return _opened_packed(url, name, info.filename, array, size, check)
+        return replace(_opened(url, name, file, size, array, limit), format="npz")
 
 
 def read_header(file: IO[bytes], name: str, vector: bool = False) -> Array:
@@ -160,29 +162,29 @@ def read_header(file: IO[bytes], name: str, vector: bool = False) -> Array:
     return Array(file.tell(), dtype.str, shape, bool(fortran) and min(shape) > 1)
 
 
-def _opened(url: str, name: str, form: str, file: IO[bytes], size: int, array: Array) -> Points:
+def _opened(url: str, name: str, file: IO[bytes], size: int, array: Array, limit: int) -> Points:
     (n, d), stored = array.shape, np.dtype(array.stored)
     behind = size - array.offset - array.nbytes
     if behind < 0:
         whole = max(size - array.offset, 0) // (d * stored.itemsize)
         raise points_source.ends_early(name, 0 if array.fortran else whole, n)
     warnings = points_source.layout_warnings(name, n, d)
-    if behind and form == "npy":
+    if behind and array.offset < _HEADER_BYTES and url.endswith(".npy"):
         warnings.append(f"{name} has {behind:,} bytes behind its array; they are not read")
-    checked = size <= points_source.CHECKED_BYTES
+    checked = size <= limit
     if checked:
         digest = _check_values(url, name, array)
     else:
         digest = points_source.hash_samples(file, size, name)
     return Points(
-        url, form, n, d, points_source.kept_dtype(stored, name), None, None, size,
+        url, "npy", n, d, points_source.kept_dtype(stored, name), None, None, size,
         points_source.identity(url, size, n, digest, whole=checked), warnings, checked,
         NpyLayout(url, name, array),
     )  # fmt: skip
 
 
 def _opened_packed(
-    url: str, name: str, member: str, array: Array, size: int, file: IO[bytes]
+    url: str, name: str, member: str, array: Array, size: int, check: bool
 ) -> Points:
     """Compressed values: read through once, whatever their size, for half of them is no array."""
     (n, d), stored = array.shape, np.dtype(array.stored)
@@ -192,7 +194,7 @@ def _opened_packed(
     layout = PackedLayout(url, name, member, array)
     row = 0
     for block in layout.blocks(0, n):
-        if stored.kind == "f":
+        if stored.kind == "f" and check:
             points_source.check_finite(block, name, row)
         row += len(block)
     with ByteStream(url) as stream:
@@ -201,7 +203,7 @@ def _opened_packed(
     return Points(
         url, "npz", n, d, points_source.kept_dtype(stored, name), None, None, size,
         points_source.identity(url, size, n, stream.sha256),
-        points_source.layout_warnings(name, n, d), True, layout,
+        points_source.layout_warnings(name, n, d), check, layout,
     )  # fmt: skip
 
 

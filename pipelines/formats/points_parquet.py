@@ -1,4 +1,4 @@
-"""Points in a Parquet file: each column a column of the points, or one column of lists.
+"""Points in Parquet files: each column a column of the points, or one column of lists.
 
 Needs pyarrow (the extra "parquet"). Workers read the row groups that hold their rows. The index
 that pandas stored, or a first column that is text or named id, holds the ids of the rows.
@@ -7,10 +7,10 @@ that pandas stored, or a first column that is text or named id, holds the ids of
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import IO, Any
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class ParquetLayout:
         return _to_numpy(flat).reshape(-1, self.d)
 
 
-def open_parquet(url: str, name: str, columns: str | None = None) -> Points:
+def open_parquet(url: str, name: str, columns: str | None = None, *, check: bool = True) -> Points:
     """A Parquet file as Points; columns as in `open_points`."""
     with ExitStack() as close, told(name):
         file = _open(url, close)
@@ -102,23 +102,18 @@ def open_parquet(url: str, name: str, columns: str | None = None) -> Points:
     layout = ParquetLayout(url, name, tuple(kept), d, (0, *np.cumsum(rows)[:-1].tolist()))
     dtype = points_source.kept_dtype(np.result_type(*types), name)
     names = kept if d == len(kept) else None
-    return _checked(layout, n, dtype, ids, names, warnings)
+    limit = points_source.CHECKED_BYTES if check else 0
+    points = _checked(layout, n, dtype, limit)
+    return replace(points, ids=ids, names=names, warnings=warnings)
 
 
-def _checked(
-    layout: ParquetLayout,
-    n: int,
-    dtype: np.dtype,
-    ids: list[str] | None,
-    names: list[str] | None,
-    warnings: list[str],
-) -> Points:
+def _checked(layout: ParquetLayout, n: int, dtype: np.dtype, limit: int) -> Points:
     """The points, after a look at the values when there are not too many."""
     url, name, d = layout.url, layout.name, layout.d
     with ExitStack() as close:
         stored = open_stored(url, close)
         size = points_source.stored_size(stored)
-        checked = n * d * dtype.itemsize <= points_source.CHECKED_BYTES
+        checked = n * d * dtype.itemsize <= limit
         if checked:
             points_source.load_rows(points_source.Source(layout, 0, n, d, str(dtype)))
             with ByteStream(url) as stream:
@@ -128,9 +123,7 @@ def _checked(
         else:
             digest = points_source.hash_samples(stored, size, name)
     identity = points_source.identity(url, size, n, digest, whole=checked)
-    return Points(
-        url, "parquet", n, d, dtype, ids, names, size, identity, warnings, checked, layout
-    )
+    return Points(url, "parquet", n, d, dtype, None, None, size, identity, [], checked, layout)
 
 
 def _choose(schema: Any, columns: str | None, name: str) -> tuple[str | None, list[str]]:
@@ -183,12 +176,31 @@ def _to_numpy(array: Any) -> np.ndarray:
 
 
 def _open(url: str, close: ExitStack) -> Any:
+    return _library(url).ParquetFile(open_stored(url, close))
+
+
+def _library(name: str) -> Any:
     try:
         import pyarrow.parquet
     except ImportError:
-        text = f"{url} is Parquet, which needs pyarrow, and that is not installed."
+        text = f"{name} is Parquet, which needs pyarrow, and that is not installed."
         raise UsageProblem(text, remedy="pip install 'whorl[parquet]'") from None
-    return pyarrow.parquet.ParquetFile(open_stored(url, close))
+    return pyarrow.parquet
+
+
+def write_parquet(
+    file: IO[bytes], blocks: Iterable[np.ndarray], names: list[str], dtype: str
+) -> None:
+    """Write blocks of (rows, columns) to an open file, each as a row group."""
+    library = _library("that file")
+    import pyarrow
+
+    kind = pyarrow.from_numpy_dtype(np.dtype(dtype))
+    schema = pyarrow.schema([(name, kind) for name in names])
+    with library.ParquetWriter(file, schema) as writer:
+        for block in blocks:
+            columns = [pyarrow.array(np.ascontiguousarray(column)) for column in block.T]
+            writer.write_table(pyarrow.table(columns, schema=schema))
 
 
 @contextmanager

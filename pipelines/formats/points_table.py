@@ -100,6 +100,16 @@ def form_of(head: bytes, name: str, columns: str | None = None) -> Form:
     return Form(at, line, delimiter, targets, kept, named and has_ids)
 
 
+def looks_like_table(head: bytes) -> bool:
+    """Whether one of the first two rows of a text holds a number, and it is no other format."""
+    try:
+        check_start(head, "")
+    except InputProblem:
+        return False
+    rows = [split(line, _delimiter(line)) for _, _, line in _first_rows(head)[:2]]
+    return any(is_number(cell) for row in rows for cell in row)
+
+
 def check_start(head: bytes, name: str) -> None:
     """InputProblem for what is clearly another format, or no text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -47,7 +47,7 @@ class ZarrLayout:
             row = behind
 
 
-def open_zarr(url: str, name: str) -> Points:
+def open_zarr(url: str, name: str, *, check: bool = True) -> Points:
     """A 2-D zarr array, or the one in a group, or that named points, as Points.
 
     "sha256" is that of shape, dtype and values in row order, whatever the chunks; of larger
@@ -65,7 +65,7 @@ def open_zarr(url: str, name: str) -> Points:
     layout = ZarrLayout(url, name, member, int(node.chunks[0]))
     n, d = map(int, node.shape)
     objects = _objects(url)
-    checked = n * d * node.dtype.itemsize <= points_source.CHECKED_BYTES
+    checked = check and n * d * node.dtype.itemsize <= points_source.CHECKED_BYTES
     if checked:
         digest = _hash_values(layout, n, d, node.dtype)
     else:
@@ -80,20 +80,25 @@ def open_zarr(url: str, name: str) -> Points:
 
 def _node(url: str, name: str) -> Any:
     """The array or group at url. InputProblem when there is none."""
+    import zarr
+
+    try:
+        return zarr.open(store_of(url, read_only=True), mode="r")
+    except Exception as error:  # damaged metadata, a missing codec
+        raise InputProblem(f"{name} is no readable zarr array: {error}") from error
+
+
+def store_of(url: str, *, read_only: bool) -> Any:
+    """What zarr reads and writes through: a path, or the connections that fsspec has and closes."""
+    if "://" not in url.removeprefix("file://"):
+        return url.removeprefix("file://")
     import fsspec
     import zarr
     from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
-    store: Any = url.removeprefix("file://")
-    if "://" in store:
-        # the connections that other readers of this process have, which fsspec closes
-        files, path = fsspec.core.url_to_fs(url)
-        files = AsyncFileSystemWrapper(files, asynchronous=True)
-        store = zarr.storage.FsspecStore(files, read_only=True, path=path)
-    try:
-        return zarr.open(store, mode="r")
-    except Exception as error:  # damaged metadata, a missing codec
-        raise InputProblem(f"{name} is no readable zarr array: {error}") from error
+    files, path = fsspec.core.url_to_fs(url)
+    files = AsyncFileSystemWrapper(files, asynchronous=True)
+    return zarr.storage.FsspecStore(files, read_only=read_only, path=path)
 
 
 def _hash_values(layout: ZarrLayout, n: int, d: int, stored: np.dtype) -> str:

@@ -3,10 +3,12 @@
 import io
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from cli.__main__ import main
+from pipelines.formats.points_survey import hash_rows
 
 GOOD = ">a first\nACGT\n>b\nACGTN\n>c\nACGT\n"
 
@@ -77,3 +79,70 @@ def test_folder_without_result__is_a_usage_error(tmp_path):
     result = CliRunner().invoke(main, ["check", str(tmp_path)])
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
+
+
+@pytest.fixture
+def check_points(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(values, *arguments):
+        if isinstance(values, str):
+            name = "p.csv"
+            (tmp_path / name).write_text(values)
+        else:
+            name = "p.npy"
+            np.save(name, values)
+        return CliRunner().invoke(main, ["check", name, *arguments], prog_name="whorl")
+
+    return call
+
+
+def test_points__are_described_and_the_next_command_named(check_points):
+    values = np.array([[1, 2, 7], [3, -4, 7], [1, 2, 7], [-0.0, 1, 7], [0, 1, 7]], np.float32)
+    result = check_points(values)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "kind         points, NumPy, 188 bytes",
+        "points       5 rows of 3 columns, float32",
+        "ranges       column 0 0 to 3, column 1 -4 to 2, column 2 7 to 7",
+        "duplicates   2 rows (40.0 %) equal to an earlier one",
+        "warning      column 2 (counted from 0) has the same value in all rows",
+        "problems     none",
+        "next         whorl run kmeans p.npy -o DIR --n-clusters K",
+    ]
+
+
+def test_points__values_that_are_not_finite_are_counted(check_points):
+    values = np.arange(12.0).reshape(4, 3)
+    values[1, 2] = values[3, 0] = np.nan
+    result = check_points(values)
+    assert result.exit_code == 3
+    assert "not finite   2 values\n" in result.stdout
+    assert "p.npy: row 1, column 2 (counted from 0) is nan." in result.stdout
+    assert "column 0 0 to 6, column 1 1 to 10" in result.stdout
+
+
+def test_table_of_points__has_names_and_ids(check_points):
+    result = check_points("id,x,y\na,1,2\nb,3,4\n")
+    assert "points       2 rows of 2 columns, float64, 2 ids\n" in result.stdout
+    assert "ranges       x 1 to 3, y 2 to 4\n" in result.stdout
+    facts = json.loads(check_points("x,y,z\n1,2,3\n4,5,6\n", "--columns", "z,x", "--json").stdout)
+    assert (facts["kind"], facts["n"], facts["names"]) == ("points", 2, ["z", "x"])
+    assert (facts["low"], facts["high"]) == ([3, 1], [6, 4])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("1,2\n3\n", "line 2 has 1 column, not 2 as the first row."), ("", "is empty (0 bytes).")],
+)
+def test_wrong_points__are_told_with_their_line(check_points, text, problem):
+    result = check_points(text)
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[-1].strip() == f"p.csv {problem}"
+    assert result.stdout.startswith("kind         points, ")
+
+
+def test_rows__have_equal_hashes_only_when_they_are_equal(rng):
+    values = rng.integers(-50, 50, (200_000, 2)).astype(np.float64)
+    for rows in (values, values.astype(np.float32)):
+        assert len(np.unique(hash_rows(rows))) == len(np.unique(rows, axis=0))
