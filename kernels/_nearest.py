@@ -28,6 +28,7 @@ from kernels._tiles import (
     PACKED_BITS,
     TILE,
     bits_float,
+    round_half,
     score_blocks,
     square_norms,
     transpose_rows,
@@ -69,16 +70,15 @@ class Centre(NamedTuple):
 class Work(NamedTuple):
     """Scratch for a batch of rows: a whole number of tiles.
 
-    A batch, not a tile, is the unit of the functions below: calling one costs Numba a thousand
-    cycles for the counting of references.
+    A batch, not a tile, is the unit of the functions below: calling one, or slicing an array,
+    costs Numba hundreds of cycles for the counting of references.
     """
 
     tiles: np.ndarray  # (batch * d,) float32
-    rows: np.ndarray  # (LANES, d) float32
-    pair_tiles: np.ndarray  # int32
-    halves: np.ndarray  # int16: LANES rows of pairs, and space to read beyond
-    pair_rows: np.ndarray  # (LANES, pairs) int32, the same memory
-    flat: np.ndarray  # (LANES * d,) int16
+    rows: np.ndarray  # the same before it is transposed, and LANES to read beyond
+    pair_tiles: np.ndarray  # (batch * pairs,) int32
+    halves: np.ndarray  # int16: rows of pairs, and LANES to read beyond
+    pair_rows: np.ndarray  # int32, the same memory
     pair_norms: np.ndarray  # (batch,) int32
     norms: np.ndarray  # (batch,) float32, and all below
     best: np.ndarray  # int32
@@ -96,12 +96,11 @@ class Work(NamedTuple):
 def work_for(d, k):
     batch = max(min(1024, 32768 // d // TILE * TILE), TILE)
     pairs = (d + 1) // 2
-    halves = np.zeros(2 * LANES * (pairs + 2), np.int16)
-    pair_rows = halves.view(np.int32)[: LANES * pairs].reshape(LANES, pairs)
+    halves = np.zeros(2 * (batch * pairs + LANES), np.int16)
     return Work(
-        np.zeros(d * batch, np.float32), np.zeros((LANES, d), np.float32),
-        np.zeros(pairs * batch + LANES * TILE, np.int32), halves, pair_rows,
-        np.zeros(LANES * d, np.int16), np.zeros(batch, np.int32),
+        np.zeros(d * batch, np.float32), np.zeros(d * batch + LANES, np.float32),
+        np.zeros(pairs * batch, np.int32), halves, halves.view(np.int32),
+        np.zeros(batch, np.int32),
         np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int32),
         np.zeros(batch, np.int32), np.zeros(batch, np.int64), np.zeros(batch, np.float32),
         np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int64),
@@ -110,28 +109,48 @@ def work_for(d, k):
 
 
 @njit
-def round_rows(points, first, row, centre, work):
-    """TILE rows as pairs of int16: those from `row` on, or, where that is negative, those of
-    work.numbers from `first` on."""
+def transpose_all(rows, width, count, tiles):
+    """rows (count, width), flat, as tiles of columns; count: whole tiles."""
+    many, column = count // TILE, 0
+    while column < width:
+        left = width - column
+        if left <= 2:
+            transpose_rows(rows, width, many, column, left, tiles, 2)
+        elif left <= 4:
+            transpose_rows(rows, width, many, column, left, tiles, 4)
+        else:
+            transpose_rows(rows, width, many, column, min(left, LANES), tiles, LANES)
+        column += LANES
+
+
+@njit
+def round_rows(points, count, start, centre, work):
+    """Rows as pairs of int16: those from `start` on, or, where that is negative, the first `count`
+    of work.numbers."""
     d = points.shape[1]
-    flat, origin, origins = work.flat, centre.origin, centre.origins
+    out, origin, origins = work.halves, centre.origin, centre.origins
     factor = points.dtype.type(centre.scale * centre.grain)
-    out = flat if d % 2 else work.halves
-    if row >= 0:
-        source = points.reshape(-1)[row * d : (row + TILE) * d]
-        for t in range(TILE * d):
-            out[t] = np.int16(np.rint((source[t] - origins[t]) * factor))
-    else:
+    wide = (d + 1) // 2 * 2
+    if start < 0:
         numbers = work.numbers
-        for p in range(TILE):
-            number = numbers[first + p]
+        for p in range(count):
+            number, to = numbers[p], p * wide
             for c in range(d):
-                out[p * d + c] = np.int16(np.rint((points[number, c] - origin[c]) * factor))
-    if d % 2:
-        halves = work.halves
-        for p in range(TILE):
-            for c in range(d):
-                halves[p * (d + 1) + c] = flat[p * d + c]
+                value = (points[number, c] - origin[c]) * factor
+                out[to + c] = round_half(np.float32(value))
+        return
+    source = points.reshape(-1)
+    if wide == d:
+        step = TILE * d  # a period of origins, long enough for whole vectors
+        for first in range(0, count * d, step):
+            at = start * d + first
+            for t in range(step):
+                out[first + t] = round_half(np.float32((source[at + t] - origins[t]) * factor))
+        return
+    for p in range(count):
+        at, to = (start + p) * d, p * wide
+        for c in range(d):
+            out[to + c] = round_half(np.float32((source[at + c] - origin[c]) * factor))
 
 
 @njit
@@ -139,25 +158,10 @@ def fill_pairs(points, count, start, centre, work):
     """The first `count` (whole tiles) rows of work.numbers as tiles of pairs of int16, and their
     squared lengths. start: the row of the first one where they follow each other, else -1."""
     n, d = points.shape
-    tiles, pairs, pair_rows = work.pair_tiles, (d + 1) // 2, work.pair_rows
-    norms = work.pair_norms
-    for first in range(0, count, TILE):
-        row = start + first if start >= 0 and start + first + TILE <= n else -1
-        round_rows(points, first, row, centre, work)
-        tile = tiles[first * pairs :]
-        column = 0
-        while column < pairs:
-            left = pairs - column
-            if left <= 2:
-                transpose_rows(pair_rows, column, tile, 2)
-            elif left <= 4:
-                transpose_rows(pair_rows, column, tile, 4)
-            elif left <= 8:
-                transpose_rows(pair_rows, column, tile, 8)
-            else:
-                transpose_rows(pair_rows, column, tile, LANES)
-            column += LANES
-        square_norms(tile, pairs, norms[first : first + TILE])
+    pairs = (d + 1) // 2
+    round_rows(points, count, start if start + count <= n else -1, centre, work)
+    transpose_all(work.pair_rows, pairs, count, work.pair_tiles)
+    square_norms(work.pair_tiles, count // TILE, pairs, work.pair_norms)
 
 
 @njit
@@ -166,15 +170,13 @@ def measure_pairs(d, count, blur, centre, work):
     packed, halves, pairs = centre.pairs, centre.pair_halves, (d + 1) // 2
     n_blocks = halves.shape[0] // MEMBERS
     best, second, blocks, norms = work.best, work.second, work.blocks, work.pair_norms
-    found, highs, lows, tiles = work.found, work.high, work.low, work.pair_tiles
+    found, highs, lows = work.found, work.high, work.low
     best[:count] = HIGHEST_PAIR
     second[:count] = HIGHEST_PAIR
-    for first in range(0, count, TILE):
-        last = first + TILE
-        score_blocks(
-            tiles[first * pairs : last * pairs], pairs, packed, halves, work.norms[first:last],
-            n_blocks, best[first:last], second[first:last], blocks[first:last],
-        )  # fmt: skip
+    score_blocks(
+        work.pair_tiles, count // TILE, pairs, packed, halves, work.norms, n_blocks, best, second,
+        blocks,
+    )  # fmt: skip
     up, down = np.float32((1 + 1e-6) / centre.grain), np.float32((1 - 1e-6) / centre.grain)
     wide, two, nothing = np.float32(blur), np.float32(2), np.float32(0)
     for p in range(count):
@@ -195,25 +197,13 @@ def fill_tiles(points, count, centre, work):
     """The first `count` (whole tiles) rows of work.numbers, around the origin and scaled, as
     columns of tiles."""
     d = points.shape[1]
-    tiles, rows, numbers = work.tiles, work.rows, work.numbers
-    origin, scale = centre.origin, points.dtype.type(centre.scale)
-    for first in range(0, count, TILE):
-        place = first * d
-        if d < LANES:
-            for p in range(TILE):
-                row = numbers[first + p]
-                for c in range(d):
-                    tiles[place + c * TILE + p] = (points[row, c] - origin[c]) * scale
-        else:
-            tile = tiles[place : place + d * TILE]
-            for p in range(TILE):
-                row = numbers[first + p]
-                for c in range(d):
-                    rows[p, c] = (points[row, c] - origin[c]) * scale
-            for c in range(0, d - LANES + 1, LANES):
-                transpose_rows(rows, c, tile, LANES)
-            if d % LANES:
-                transpose_rows(rows, d - LANES, tile, LANES)
+    rows, numbers, origin = work.rows, work.numbers, centre.origin
+    scale = points.dtype.type(centre.scale)
+    for p in range(count):
+        row, to = numbers[p], p * d
+        for c in range(d):
+            rows[to + c] = (points[row, c] - origin[c]) * scale
+    transpose_all(rows, d, count, work.tiles)
 
 
 @njit
@@ -246,12 +236,9 @@ def measure_tiles(d, count, centre, work):
     found, highs, lows = work.found, work.high, work.low
     best[:count] = HIGHEST
     second[:count] = HIGHEST
-    for first in range(0, count, TILE):
-        last = first + TILE
-        score_blocks(
-            work.tiles[first * d : last * d], d, packed, halves, norms[first:last], n_blocks,
-            best[first:last], second[first:last], blocks[first:last],
-        )  # fmt: skip
+    score_blocks(
+        work.tiles, count // TILE, d, packed, halves, norms, n_blocks, best, second, blocks
+    )
     above, below = np.float32(1 + 40 * slack + 2**-18), np.float32(1 - 20 * slack - 2**-20)
     blur, tiny, two = np.float32(21 * slack), np.float32(1e-37), np.float32(2)
     for p in range(count):
@@ -354,7 +341,8 @@ def rounding_of(points, centre):
     for row in range(n):
         squared = 0.0
         for c in range(d):
-            rounded = np.float64(np.rint((points[row, c] - centre.origin[c]) * factor))
+            value = np.float32((points[row, c] - centre.origin[c]) * factor)
+            rounded = np.float64(round_half(value))
             exact = np.float64(points[row, c]) - np.float64(centre.origin[c])
             apart = rounded / centre.grain - exact * centre.scale
             squared += apart * apart

@@ -116,7 +116,9 @@ def _scores(builder, kind, tile, columns, packed, halves, norms, block):
         )
         if kind == _FLOATS:
             start = builder.fadd(start, _load(builder, norms, _number(0), kind))
-        sums.append(cgutils.alloca_once_value(builder, start))
+        slot = cgutils.alloca_once(builder, kind)
+        builder.store(start, slot)
+        sums.append(slot)
     begin = builder.mul(first, columns)
     with cgutils.for_range(builder, columns) as loop:
         points = _load(builder, tile, builder.mul(loop.index, _number(TILE)), kind)
@@ -132,40 +134,51 @@ def _scores(builder, kind, tile, columns, packed, halves, norms, block):
 
 
 @intrinsic
-def score_blocks(typing, tile, columns, packed, halves, norms, count, best, second, blocks):
-    """The nearest and the second nearest of `count` blocks of centroids, of each point of a tile.
+def score_blocks(
+    typing, tiles, n_tiles, columns, packed, halves, norms, count, best, second, blocks
+):
+    """The nearest and the second nearest of `count` blocks of centroids, of each point of tiles.
 
-    tile (columns * TILE,)            coordinates, column after column: float32, or int32 of two
-                                      int16 each; so are packed and halves
+    tiles (n_tiles, columns, TILE)    coordinates, flat: float32, or int32 of two int16 each; so
+                                      are packed and halves
     packed (count, columns, MEMBERS)  -c of the centroids, flat
     halves (count, MEMBERS)           |c|^2 / 2 of them, flat
-    norms (TILE,) float32             |y|^2 / 2 of the points, not used for integers
-    best, second (TILE,) int32        smallest packed scores so far, updated
-    blocks (TILE,) int32              the block that best is from, updated
+    norms (n_tiles * TILE,) float32   |y|^2 / 2 of the points, not used for integers
+    best, second (n_tiles * TILE,) int32   smallest packed scores so far, updated
+    blocks (n_tiles * TILE,) int32    the block that best is from, updated
     """
-    kind = _FLOATS if tile.dtype == types.float32 else _INTS
+    kind = _FLOATS if tiles.dtype == types.float32 else _INTS
 
     def codegen(context, builder, signature, args):
-        tile_, columns_, packed_, halves_, norms_, count_, best_, second_, blocks_ = [
+        tiles_, many, columns_, packed_, halves_, norms_, count_, *found = [
             _data(context, builder, given, arg) if isinstance(given, types.Array) else arg
             for given, arg in zip(signature.args, args, strict=True)
         ]
-        zero = _number(0)
-        with cgutils.for_range(builder, count_) as loop:
-            values = _scores(builder, kind, tile_, columns_, packed_, halves_, norms_, loop.index)
-            low, next_low = _two_smallest(builder, values)
-            old = _load(builder, best_, zero, _INTS)
-            runner_up = _load(builder, second_, zero, _INTS)
-            number = _splat(builder, builder.trunc(loop.index, _I32), _INTS)
-            from_here = builder.icmp_signed("<", low, old)
-            origin = builder.select(from_here, number, _load(builder, blocks_, zero, _INTS))
-            low, next_low = _joined(builder, old, runner_up, low, next_low)
-            for value, pointer in ((low, best_), (next_low, second_), (origin, blocks_)):
-                _store(builder, value, pointer, zero)
+        with cgutils.for_range(builder, many) as outer:
+            at = builder.mul(outer.index, _number(TILE))
+            tile = builder.gep(tiles_, [builder.mul(at, columns_)])
+            norm = builder.gep(norms_, [at])
+            here = [builder.gep(pointer, [at]) for pointer in found]
+            with cgutils.for_range(builder, count_) as loop:
+                scores = _scores(builder, kind, tile, columns_, packed_, halves_, norm, loop.index)
+                _keep_nearest(builder, scores, loop.index, *here)
         return context.get_dummy_value()
 
-    given = (tile, columns, packed, halves, norms, count, best, second, blocks)
+    given = (tiles, n_tiles, columns, packed, halves, norms, count, best, second, blocks)
     return types.void(*given), codegen
+
+
+def _keep_nearest(builder, scores, block, best, second, blocks):
+    zero = _number(0)
+    low, next_low = _two_smallest(builder, scores)
+    old = _load(builder, best, zero, _INTS)
+    runner_up = _load(builder, second, zero, _INTS)
+    number = _splat(builder, builder.trunc(block, _I32), _INTS)
+    from_here = builder.icmp_signed("<", low, old)
+    origin = builder.select(from_here, number, _load(builder, blocks, zero, _INTS))
+    low, next_low = _joined(builder, old, runner_up, low, next_low)
+    for value, pointer in ((low, best), (next_low, second), (origin, blocks)):
+        _store(builder, value, pointer, zero)
 
 
 def _transposed(builder, rows):
@@ -185,46 +198,59 @@ def _transposed(builder, rows):
 
 
 @intrinsic(prefer_literal=True)
-def transpose_rows(typing, rows, column, tile, keep):
-    """Columns `column` to `column + keep` of LANES rows into a tile.
+def transpose_rows(typing, rows, width, n_tiles, column, left, tiles, most):
+    """Columns `column` to `column + left` of the rows of tiles into the tiles.
 
-    rows (LANES, columns) float32 or int32, C-contiguous; LANES values are read from each row at
-    `column`, also where that is beyond its end. tile flat.
+    rows (n_tiles * TILE, width)     flat, float32 or int32; from each row LANES values are read
+                                     at `column`, also where that is beyond its end
+    tiles (n_tiles, width, TILE)     flat
+    left                             at most `most`, a literal
     """
-    kept = keep.literal_value
+    at_most = most.literal_value
 
     def codegen(context, builder, signature, args):
         kind = _FLOATS if signature.args[0].dtype == types.float32 else _INTS
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        width = builder.extract_value(array.shape, 1)
-        out = _data(context, builder, signature.args[2], args[2])
-        vectors = [
-            _load(builder, array.data, builder.add(builder.mul(_number(i), width), args[1]), kind)
-            for i in range(LANES)
-        ]
-        for j, vector in enumerate(_transposed(builder, vectors)[:kept]):
-            line = builder.mul(builder.add(args[1], _number(j)), _number(TILE))
-            _store(builder, vector, out, line)
+        rows_ = _data(context, builder, signature.args[0], args[0])
+        tiles_ = _data(context, builder, signature.args[5], args[5])
+        width_, many, column_, left_ = args[1:5]
+        with cgutils.for_range(builder, many) as loop:
+            begin = builder.mul(builder.mul(loop.index, _number(TILE)), width_)
+            first = builder.add(begin, column_)
+            vectors = [
+                _load(builder, rows_, builder.add(first, builder.mul(_number(i), width_)), kind)
+                for i in range(LANES)
+            ]
+            columns = _transposed(builder, vectors)[:at_most]
+            line = builder.add(begin, builder.mul(column_, _number(TILE)))
+            for j, vector in enumerate(columns):
+                with builder.if_then(builder.icmp_signed("<", _number(j), left_)):
+                    _store(builder, vector, tiles_, builder.add(line, _number(j * TILE)))
         return context.get_dummy_value()
 
-    return types.void(rows, types.int64, tile, keep), codegen
+    numbers = (types.int64,) * 4
+    return types.void(rows, *numbers, tiles, most), codegen
 
 
 @intrinsic
-def square_norms(typing, tile, columns, norms):
-    """norms (TILE,) int32: the squared lengths of the points of a tile of pairs of int16."""
+def square_norms(typing, tiles, n_tiles, columns, norms):
+    """norms (n_tiles * TILE,) int32: the squared lengths of the points of tiles (flat) of pairs of
+    int16."""
 
     def codegen(context, builder, signature, args):
-        tile_ = _data(context, builder, signature.args[0], args[0])
-        norms_ = _data(context, builder, signature.args[2], args[2])
-        total = cgutils.alloca_once_value(builder, _integers(0))
-        with cgutils.for_range(builder, args[1]) as loop:
-            value = _load(builder, tile_, builder.mul(loop.index, _number(TILE)), _INTS)
-            builder.store(_multiply_add(builder, builder.load(total), value, value), total)
-        _store(builder, builder.load(total), norms_, _number(0))
+        tiles_ = _data(context, builder, signature.args[0], args[0])
+        norms_ = _data(context, builder, signature.args[3], args[3])
+        with cgutils.for_range(builder, args[1]) as outer:
+            at = builder.mul(outer.index, _number(TILE))
+            tile = builder.gep(tiles_, [builder.mul(at, args[2])])
+            total = cgutils.alloca_once(builder, _INTS)
+            builder.store(_integers(0), total)
+            with cgutils.for_range(builder, args[2]) as loop:
+                value = _load(builder, tile, builder.mul(loop.index, _number(TILE)), _INTS)
+                builder.store(_multiply_add(builder, builder.load(total), value, value), total)
+            _store(builder, builder.load(total), norms_, at)
         return context.get_dummy_value()
 
-    return types.void(tile, types.int64, norms), codegen
+    return types.void(tiles, types.int64, types.int64, norms), codegen
 
 
 @intrinsic
@@ -235,3 +261,15 @@ def bits_float(typing, value):
         return builder.bitcast(args[0], _F32)
 
     return types.float32(types.int32), codegen
+
+
+@intrinsic
+def round_half(typing, value):
+    """The int16 nearest to a float32 between -2**15 and 2**15, of two equally near the even one:
+    adding 1.5 * 2**23 leaves it in the lowest bits."""
+
+    def codegen(context, builder, signature, args):
+        moved = builder.fadd(args[0], ir.Constant(_F32, 1.5 * 2**23))
+        return builder.trunc(builder.bitcast(moved, _I32), _I16)
+
+    return types.int16(types.float32), codegen
