@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable
 from typing import Any
 
 from pipelines.engine import Event
@@ -30,7 +29,7 @@ class IterationLog(Happenings):
     """A listener of an engine, for applications that iterate in one or several runs.
 
     rows       one dict an iteration: `FACTS`, those of `begin`, and what the job records
-    chunks     one dict a chunk: run, job, first, n_iter, ranks (how many), overhead_s
+    chunks     one dict a chunk: run, key, first, n_iter, overhead_s, ranks (how many), workers
     timeline   {"worker", "started", "stopped", "kind"} of each task, of the first MOST_TASKS
     """
 
@@ -39,7 +38,6 @@ class IterationLog(Happenings):
         self.rows: list[dict[str, Any]] = []
         self.chunks: list[dict[str, Any]] = []
         self.timeline: list[dict[str, Any]] = []
-        self.on_checkpoint: Callable[[int], object] = lambda iteration: None
         self._of_run: dict[str, Any] = {}
         self._counts: dict[type, int] = {}
 
@@ -61,16 +59,14 @@ class IterationLog(Happenings):
         if isinstance(event, IterationEnded):
             self.rows.append(self._of_run | as_row(event.row))
         elif isinstance(event, ChunkEnded):
-            facts = dataclasses.asdict(event) | {"ranks": len(event.ranks)}
-            self.chunks.append(self._of_run | facts)
+            ranks = {"ranks": len(event.ranks), "workers": list(event.ranks)}
+            self.chunks.append(self._of_run | dataclasses.asdict(event) | ranks)
         elif isinstance(event, TaskEnded) and len(self.timeline) < MOST_TASKS:
             span = {"started": event.started, "stopped": event.stopped}
             kind = event.key.partition("-")[0]
             self.timeline.append({"worker": event.worker, **span, "kind": kind})
         elif isinstance(event, NOTED):
             self.note(type(event).__name__, **dataclasses.asdict(event))
-        if isinstance(event, Checkpointed):
-            self.on_checkpoint(event.iteration)
 
 
 def as_row(row: Row) -> dict[str, Any]:

@@ -68,12 +68,17 @@ def _entropy(shares: np.ndarray) -> float:
 
 
 def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
-    """Mean silhouette of points (m, d) labelled (m,): -1 to 1. A point alone in its cluster counts
-    0; nan where there are not 2 to m - 1 clusters."""
+    """Mean silhouette of points (m, d) labelled (m,): -1 to 1; nan where there is none."""
+    return float(silhouettes(points, labels).mean()) if len(points) else float("nan")
+
+
+def silhouettes(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(m,) silhouette of each of the points (m, d) labelled (m,). A point alone in its cluster
+    counts 0; all are nan where there are not 2 to m - 1 clusters."""
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if not 2 <= len(sizes) < len(points):
-        return float("nan")
-    total = 0.0
+        return np.full(len(points), np.nan)
+    result = np.zeros(len(points))
     members = np.zeros((len(points), len(sizes)))
     members[np.arange(len(points)), labels] = 1.0
     for start in range(0, len(points), ROWS):
@@ -86,8 +91,8 @@ def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
         nearest = means.min(axis=1)
         widest = np.maximum(inner, nearest)
         scores = np.divide(nearest - inner, widest, out=np.zeros(len(rows)), where=widest > 0)
-        total += float(scores[sizes[own] > 1].sum())
-    return total / len(points)
+        result[rows] = np.where(sizes[own] > 1, scores, 0.0)
+    return result
 
 
 def one_nn(points: np.ndarray, codes: np.ndarray) -> float:

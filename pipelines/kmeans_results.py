@@ -26,6 +26,10 @@ from pipelines.results import read_run
 from pipelines.run_steps import provenance
 from storage.folder import open_folder
 
+TOLD = {  # what the report is told of the log, and the events that tell it
+    "chunks": "Chunk", "workers_lost": "WorkerLost", "rollbacks": "RolledBack",
+    "checkpoints": "Checkpointed", "moves": "PartitionsMoved", "backups": "BackupStarted",
+}  # fmt: skip
 COLUMNS = ("n_clusters", "run", "iteration", "job", "inertia", "shift", "seconds", "imbalance")
 
 
@@ -40,10 +44,11 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Tried:
-    """The best run of a number of clusters, and its silhouette on the sample."""
+    """The best run of a number of clusters, its silhouette on the sample, and by cluster (k,)."""
 
     trial: Trial
     silhouette: float
+    silhouettes: np.ndarray
 
 
 def take_sample(job: Job, engine: Engine, partitions: Any) -> Sample:
@@ -80,9 +85,14 @@ def labels_of(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 def with_silhouette(job: Job, trial: Trial, sample: Sample) -> Tried:
     """A run with the silhouette of the first rows of the sample."""
     points = sample.points[: job.config.silhouette_sample]
+    k = trial.n_clusters
     if not len(points):
-        return Tried(trial, math.nan)
-    return Tried(trial, quality.silhouette(points, labels_of(points, trial.centroids)))
+        return Tried(trial, math.nan, np.full(k, np.nan))
+    labels = labels_of(points, trial.centroids)
+    scores, seen = quality.silhouettes(points, labels), np.bincount(labels, minlength=k)
+    total = np.bincount(labels, scores, k)
+    means = np.divide(total, seen, out=np.full(k, np.nan), where=seen > 0)
+    return Tried(trial, float(scores.mean()), means)
 
 
 def choose(tried: list[Tried]) -> Tried:
@@ -120,6 +130,7 @@ def summarise(
         "n_clusters": trial.n_clusters,
         "inertia": trial.inertia,
         "silhouette": number(chosen.silhouette),
+        "silhouettes": [number(value) for value in chosen.silhouettes.tolist()],
         "n_iter": trial.n_iter,
         "converged": trial.converged,
         "best_run": trial.run,
@@ -192,14 +203,12 @@ def make_files(
     files["sample.npz"] = sample_file(job, sample, labels_of(sample.points, centroids))
     events = [{"event": "Iteration", **row} for row in log.rows]
     events += [{"event": "Task", **task} for task in log.timeline]
-    files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in events + log.log).encode()
+    events += [{"event": "Chunk", **chunk} for chunk in log.chunks] + log.log
+    files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in events).encode()
     if pages:
         files["performance.html"] = pages[0]
     known = run | {"status": "complete", "app": "kmeans", "inputs": job.inputs}
-    known |= {"workers_lost": log.lost}
-    files["report.html"] = report_page(
-        known, files["sample.npz"], centroids, log.rows, log.timeline
-    )
+    files["report.html"] = report_page(known, files["sample.npz"], centroids, events)
     own = {"labels.tsv", "elbow.tsv", "performance.html"}
     for name in own - set(files) if results.resumed else ():
         results.folder.delete(name)  # of a run that was killed while it finished
@@ -282,24 +291,24 @@ def report(url: str) -> bytes:
     """
     run, folder = read_run(url), open_folder(url)
     log = [json.loads(line) for line in folder.get("log.jsonl").splitlines()]
-    lost = [line for line in log if line["event"] == "WorkerLost"]
-    return report_page(
-        run | {"workers_lost": lost},
-        folder.get("sample.npz"),
-        np.load(io.BytesIO(folder.get("centroids.npy")), allow_pickle=False),
-        [line for line in log if line["event"] == "Iteration"],
-        [line for line in log if line["event"] == "Task"],
-    )
+    centroids = np.load(io.BytesIO(folder.get("centroids.npy")), allow_pickle=False)
+    return report_page(run, folder.get("sample.npz"), centroids, log)
 
 
 def report_page(
-    run: dict[str, Any], sample: bytes, centroids: np.ndarray, rows: list[dict[str, Any]],
-    timeline: list[dict[str, Any]],
-) -> bytes:  # fmt: skip
-    """report.html from run.json, sample.npz and the log."""
+    run: dict[str, Any], sample: bytes, centroids: np.ndarray, log: list[dict[str, Any]]
+) -> bytes:
+    """report.html from run.json, sample.npz and the lines of the log."""
+    lines: dict[str, list[dict[str, Any]]] = {event: [] for event in ("Iteration", "Task")}
+    for line in log:
+        lines.setdefault(line["event"], []).append(line)
+    told = {name: lines.get(event, []) for name, event in TOLD.items()}
     with np.load(io.BytesIO(sample), allow_pickle=False) as arrays:
         truth = arrays.get("true_labels")
+        if truth is not None:
+            truth = [label or None for label in truth.tolist()]
         return kmeans_report(
-            run, arrays["points"], arrays["labels"], centroids, np.array(run["sizes"]), rows,
-            truth, run.get("elbow"), timeline, run["random_state"],
+            run | told, arrays["points"], arrays["labels"], centroids, np.array(run["sizes"]),
+            lines["Iteration"], truth, run.get("elbow", {}).get("rows"), lines["Task"],
+            run["random_state"], arrays["rows"],
         )  # fmt: skip

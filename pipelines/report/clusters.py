@@ -119,14 +119,14 @@ def _mark_columns(sample: ClusterSample) -> list[dict]:
 
 def _by_cluster(sample: ClusterSample) -> Figure:
     k = len(sample.centroids)
-    numbered = ", numbered" if k <= 30 else ""
+    mark = "Numbered" if k <= 30 else "Framed"
     return scatter(
         "clusters",
         "By cluster",
         sample.plane,
         sample.colours[sample.clusters],
         colours.CATEGORIES,
-        summary=f"Centroids are the framed marks{numbered}. Point at a mark for its row."
+        summary=f"{mark} marks are centroids. Point at one, or at a point, for more."
         if k > 1
         else "All points are in one cluster.",
         tips={"columns": [_columns(sample), _mark_columns(sample)]},

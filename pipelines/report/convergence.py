@@ -146,13 +146,14 @@ def _table(told: Iterations, best: int) -> Table:
 def elbow_section(elbow: Sequence[Mapping] | None, chosen: int) -> list[Section]:
     """[the section "Number of clusters"] with inertia and silhouette by k, the chosen one marked.
 
-    elbow   [{k, inertia, silhouette}], the last may be missing or None
+    elbow   [{k (or n_clusters), inertia, silhouette}], the last may be missing or None
     """
-    tried = [entry for entry in elbow or () if isinstance(entry, Mapping)]
-    tried = sorted((e for e in tried if np.isfinite(number(e.get("k")))), key=lambda e: e["k"])
-    if not tried:
+    rows = [entry for entry in elbow or () if isinstance(entry, Mapping)]
+    keyed = [(number(entry.get("k", entry.get("n_clusters"))), entry) for entry in rows]
+    known = sorted(((k, e) for k, e in keyed if np.isfinite(k)), key=lambda pair: pair[0])
+    if not known:
         return []
-    k = np.array([number(entry["k"]) for entry in tried])
+    k, tried = np.array([k for k, _ in known]), [entry for _, entry in known]
     mark = (float(chosen), f"{chosen:,} clusters") if (k == chosen).any() else None
     figures, columns = [], [k]
     for name, title, zero in (("inertia", "Elbow", True), ("silhouette", "Silhouette", False)):

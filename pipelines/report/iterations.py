@@ -39,6 +39,27 @@ def iteration_section(rows: Sequence[Mapping], timeline: Sequence[Mapping] = ())
     return Section("Iterations", [*parts, *_tables(told)], intro=_intro(told))
 
 
+def iteration_spans(told: Iterations, workers: Sequence[str] = ()) -> list[dict]:
+    """Tasks for a timeline: for each run and rank one from its first iteration to its last.
+
+    workers   names of the ranks, where they are known for as many as there are
+    """
+    ranks = told.seconds.shape[1]
+    names = list(workers) if len(workers) == ranks else [f"rank {rank}" for rank in range(ranks)]
+    spans = []
+    for run in np.unique(told.run).tolist():
+        of = (told.run == run) & np.isfinite(told.started) & np.isfinite(told.stopped)
+        for rank, name in enumerate(names):
+            at_work = of & told.known[:, rank]
+            if at_work.any():
+                ends = {
+                    "started": told.started[at_work].min(),
+                    "stopped": told.stopped[at_work].max(),
+                }
+                spans.append({"worker": name, "kind": "iterations", **ends})
+    return spans
+
+
 def _intro(told: Iterations) -> str:
     n, runs = len(told), len(np.unique(told.run))
     text = f"{wording.count(n)} iteration{'' if n == 1 else 's'}"

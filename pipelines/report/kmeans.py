@@ -7,10 +7,11 @@ import numpy as np
 from pipelines.report import wording
 from pipelines.report.clusters import ClusterSample, cluster_section, size_section
 from pipelines.report.convergence import best_run, elbow_section, inertia_section
+from pipelines.report.iteration_figures import ENVELOPES
 from pipelines.report.iteration_rows import Iterations, number
-from pipelines.report.iterations import iteration_section
+from pipelines.report.iterations import iteration_section, iteration_spans
 from pipelines.report.page import build
-from pipelines.report.partitions import data_section
+from pipelines.report.partitions import data_section, records
 from pipelines.report.parts import Number
 from pipelines.report.provenance import mapping
 from pipelines.report.running import run_section, whole_seconds
@@ -23,6 +24,8 @@ CITATION = (
     "Bahmani B, Moseley B, Vattani A, Kumar R, Vassilvitskii S (2012) Scalable k-means++. "
     "Proc VLDB Endow 5:622-633."
 )
+# lists of the log, which the sections show and run.json does not hold
+FROM_THE_LOG = {"chunks", "rollbacks", "checkpoints", "moves", "backups"}
 
 
 def kmeans_report(
@@ -56,26 +59,46 @@ def kmeans_report(
         points_sample, labels_sample, centroids, sizes, true_labels_sample,
         random_state, sample_rows,
     )  # fmt: skip
-    told = Iterations(rows)
+    told, of_best = Iterations(rows), Iterations(_of_k(rows, len(sample.centroids)))
+    tasks = _timeline(run, told, timeline)
     sections = [
         cluster_section(sample, run),
         size_section(sample),
         *silhouette_section(run, sample.colours),
-        inertia_section(run, told),
+        inertia_section(run, of_best),
         *elbow_section(elbow, len(sample.centroids)),
         iteration_section(rows, timeline),
         data_section(run),
-        run_section(run, timeline),
+        run_section(run, tasks),
     ]
     return build(
-        run,
+        {key: value for key, value in run.items() if key not in FROM_THE_LOG},
         title=_title(run, sample),
         subtitle=_subtitle(run, sample),
-        numbers=_numbers(run, sample, told),
+        numbers=_numbers(run, sample, of_best),
         sections=sections,
         warnings=_warnings(run, sample),
         citation=CITATION,
     )
+
+
+def _of_k(rows: Sequence[Mapping], k: int) -> list[Mapping]:
+    """The rows of the runs with k clusters, their runs counted from 0; all where none tells k."""
+    rows = [row for row in rows or () if isinstance(row, Mapping)]
+    if not any("n_clusters" in row for row in rows):
+        return rows
+    rows = [row for row in rows if row.get("n_clusters") == k]
+    first = min((int(row.get("run") or 0) for row in rows), default=0)
+    return [{**row, "run": int(row.get("run") or 0) - first} for row in rows]
+
+
+def _timeline(run: Mapping, told: Iterations, timeline: Sequence[Mapping]) -> list[Mapping]:
+    """The tasks, and the iterations where no task holds them."""
+    tasks = [task for task in timeline or () if isinstance(task, Mapping)]
+    if any(task.get("kind") in (*ENVELOPES, "map") for task in tasks):
+        return tasks
+    workers = [str(worker.get("name", "")) for worker in records(run, "workers")]
+    return [*tasks, *iteration_spans(told, workers)]
 
 
 def found(run: Mapping, *names: str) -> float:
@@ -148,7 +171,9 @@ def _numbers(run: Mapping, sample: ClusterSample, told: Iterations) -> list[Numb
 
 
 def _three(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+    """Three digits, more where they would read 1 for what is a little less."""
+    digits = next((n for n in (3, 4, 5, 6) if f"{value:.{n}f}" != f"{1:.{n}f}"), 3)
+    return f"{value:.{digits if value < 1 else 3}f}".replace("-", "−")
 
 
 def _iterations(run: Mapping, told: Iterations) -> list[Number]:

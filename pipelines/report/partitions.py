@@ -25,8 +25,16 @@ COUNTED = (  # keys of the facts on partitions, what they are, in the order show
 
 def data_section(run: Mapping) -> Section:
     """The section "Data and workers"; what run.json lacks is left out."""
-    parts = [*_partitions(run), *_ranks(run), *_troubles(run), *_workers(run)]
+    parts = [*_executor(run), *_partitions(run), *_ranks(run), *_troubles(run), *_workers(run)]
     return Section("Data and workers", parts or [Text("The run left no record of its data.")])
+
+
+def _executor(run: Mapping) -> list[Text]:
+    told = mapping(run, "executor")
+    if not told.get("name"):
+        return []
+    reason = f": {wording.short(told['reason'], 300)}" if told.get("reason") else ""
+    return [Text(f"Executor {wording.short(told['name'], 20)}{reason}.", tone="quiet")]
 
 
 def records(run: Mapping, name: str) -> list[Mapping]:
@@ -99,7 +107,7 @@ def _ranks(run: Mapping) -> list[Table]:
 
 
 def _rank_names(chunk: Mapping) -> tuple[str, ...]:
-    ranks = chunk.get("ranks")
+    ranks = chunk.get("workers", chunk.get("ranks"))
     if isinstance(ranks, Sequence) and not isinstance(ranks, str):
         return tuple(map(str, ranks))
     return tuple(f"rank {n}" for n in range(ranks)) if isinstance(ranks, int) else ()
@@ -115,13 +123,20 @@ def _troubles(run: Mapping) -> list[Table | Text]:
     for entry in records(run, "workers_lost"):
         name = entry.get("worker", entry.get("name", ""))
         rows.append(("worker lost", wording.short(name), ""))
+    for entry in records(run, "moves"):
+        moves, reason = number(entry.get("moves")), wording.short(entry.get("reason", ""))
+        what = f"{moves:,.0f} partitions" if np.isfinite(moves) else ""
+        rows.append(("moved", what, reason))
+    for entry in records(run, "backups"):
+        where = f"on {wording.short(entry.get('worker', '?'))}"
+        rows.append(("backup attempt", where, wording.short(entry.get("key", ""), 40)))
     counts = {
         "rolled back": how_many(run, "rollbacks") - len(records(run, "rollbacks")),
         "worker lost": how_many(run, "workers_lost") - len(records(run, "workers_lost")),
     }
     rows += [(what, f"{n:,} times", "") for what, n in counts.items() if n > 0]
     if rows:
-        table = Table(("", "", ""), rows[:MOST_ROWS], caption="Rollbacks and losses")
+        table = Table(("", "", ""), rows[:MOST_ROWS], caption="Rollbacks, losses, moves")
         parts.append(table)
     else:
         parts.append(Text("Nothing was rolled back, no worker was lost.", tone="quiet"))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipelines.report import colours, wording
+from pipelines.report import colours
 from pipelines.report.figures import bars
 from pipelines.report.iteration_rows import number
 from pipelines.report.parts import Section
@@ -14,18 +14,16 @@ MOST_NAMED = 40
 
 
 def mean_silhouette(run: Mapping) -> float:
-    """The mean silhouette in run.json: a number or {"mean"}; else NaN."""
-    told = run.get("silhouette")
-    return number(told.get("mean")) if isinstance(told, Mapping) else number(told)
+    """The mean silhouette in run.json, NaN where there is none."""
+    return number(run.get("silhouette"))
 
 
 def silhouette_section(run: Mapping, cluster_colours: np.ndarray) -> list[Section]:
-    """[the section "Silhouette"] where run.json tells {"mean", "clusters": [...], "points"}.
+    """[the section "Silhouette"] where run.json has "silhouettes", a number for each cluster.
 
     cluster_colours (k,) int   places in the categories of colours
     """
-    told = run.get("silhouette")
-    found = told.get("clusters") if isinstance(told, Mapping) else None
+    found = run.get("silhouettes")
     if not isinstance(found, Sequence) or isinstance(found, str):
         return []
     values = np.array([number(value) for value in found], dtype=np.float64)
@@ -36,9 +34,8 @@ def silhouette_section(run: Mapping, cluster_colours: np.ndarray) -> list[Sectio
     shown = order if len(order) <= MOST_BARS else np.r_[order[:250], order[-250:]]
     m = len(shown)
     named = m <= MOST_NAMED
-    mean, points = mean_silhouette(run), number(told.get("points"))
-    text = f"Mean {mean:.3f}" if np.isfinite(mean) else "By cluster"
-    text += f" over {wording.count(points)} sampled points" if np.isfinite(points) else ""
+    mean = mean_silhouette(run)
+    text = f"Mean {mean:.3f} over a sample of the points" if np.isfinite(mean) else "Of a sample"
     text += ". 1: far from the next cluster; 0: on the border; below: nearer to another one."
     text += "" if m == len(order) else f" The 250 best and the 250 worst of {len(order):,}."
     figure = bars(

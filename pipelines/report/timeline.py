@@ -9,6 +9,7 @@ from pipelines.report.figures import STILL_WIDTH, typed
 from pipelines.report.parts import Figure
 
 MOST_BARS = 5_000
+MOST_FRAMED = 300  # bars with a line around them, which would hide thin ones
 MOST_LANES = 200
 TIME_BINS = 300
 STATES = {"done": "--accent", "repeated": "--second", "lost": "--lost"}
@@ -95,6 +96,7 @@ def _bars(timed, workers, names, started, stopped, losses) -> Figure:
     for name, colour in (kinds | STATES).items():
         of = np.flatnonzero(states == name)
         data.append(_trace(started[of], (stopped - started)[of], row[of], colour))
+        data[-1]["marker"]["line"]["width"] = 0.5 if len(timed) <= MOST_FRAMED else 0
         tips.append(
             [_tip(timed[n], name, started[n], stopped[n] - started[n]) for n in of.tolist()]
         )

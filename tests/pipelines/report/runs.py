@@ -53,7 +53,8 @@ RUN = {
     "n_iter": 12,
     "converged": True,
     "seconds": 2.4,
-    "silhouette": {"mean": 0.61, "clusters": [0.7, -0.1, None, 0.65], "points": 100},
+    "silhouette": 0.61,
+    "silhouettes": [0.7, -0.1, None, 0.65],
     "labels": {"ari": 0.913, "nmi": 0.934, "one_nn": 0.997},
     "partitions": {
         "partitions": 8, "bytes": 8 << 20, "source_reads": 9, "memory_hits": 30, "disk_hits": 10,

@@ -143,9 +143,9 @@ def test_data_section__chunks_with_the_same_ranks_share_a_row():
 
 
 def test_data_section__rollbacks_and_losses():
-    rows = table(data_section(RUN), "Rollbacks and losses")
+    rows = table(data_section(RUN), "Rollbacks, losses, moves")
     assert rows[0] == ("rolled back", "to iteration 10", "the connection to w-1 was closed")
     assert rows[1][:2] == ("worker lost", "w-1")
-    counted = table(data_section({"rollbacks": 2, "workers_lost": 0}), "Rollbacks and losses")
+    counted = table(data_section({"rollbacks": 2, "workers_lost": 0}), "Rollbacks, losses, moves")
     assert counted == [("rolled back", "2 times", "")]
     assert "Nothing was rolled back" in data_section({}).parts[0].text

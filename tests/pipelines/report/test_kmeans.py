@@ -96,10 +96,10 @@ def test_kmeans_report__of_few_points(n, d, k):
 
 
 def test_kmeans_report__knows_only_its_arguments_when_run_is_empty():
-    text = words(report(run={}, labels=False, timeline=[]))
+    text = words(report(run={}, labels=False, timeline=[], rows=[]))
     assert "120 points in 4 clusters" in text
     assert "The run left no times." in text
-    assert "The run left no record of its iterations." in words(report(run={}, rows=[]))
+    assert "The run left no record of its iterations." in text
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,31 @@ def test_kmeans_report__best_of_restarts_is_bold_and_the_rest_thin():
     assert [row[0] for row in cells(page, "Runs")] == ["0", "1", "2"]
     kept = report(run=RUN | {"best_run": 1}, rows=iteration_rows(5, runs=3))
     assert decoded(Page(kept).drawings["inertia"]["graph"]["data"][-1]["y"])[0] == 901
+
+
+def test_kmeans_report__inertia_is_of_the_runs_with_the_chosen_number_of_clusters():
+    rows = iteration_rows(5, runs=6)
+    for row in rows:
+        row["n_clusters"] = 2 + row["run"] // 2
+    page = Page(report(run=RUN | {"best_run": 1}, rows=rows))
+    inertia = [decoded(trace["y"])[0] for trace in page.drawings["inertia"]["graph"]["data"]]
+    assert inertia == [904, 905]  # runs 4 and 5 of all
+    assert decoded(page.drawings["overhead"]["graph"]["data"][0]["x"]).max() == 30
+
+
+def test_kmeans_report__timeline_shows_iterations_that_no_task_holds():
+    names = ["<b>a", "b"]
+    run = RUN | {"workers": [{"name": name} for name in names]}
+    for kind, n_bars in (("load", 8), ("chunk", 6)):
+        timeline = [task | {"worker": "b"} for task in tasks(6, kind)]
+        drawing = Page(report(run=run, timeline=timeline)).drawings["timeline"]
+        assert sum(map(len, drawing["tips"]["texts"])) == n_bars
+
+
+def test_kmeans_report__near_1_is_not_told_as_1():
+    text = words(report(run=RUN | {"labels": {"ari": 0.99996, "nmi": 1.0, "one_nn": 0.9996}}))
+    assert "adjusted Rand index0.99996clusters" in text
+    assert "mutual information1.000normalised" in text
 
 
 def test_kmeans_report__tables_hold_the_numbers_of_the_figures():
