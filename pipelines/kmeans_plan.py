@@ -229,7 +229,7 @@ def row_numbers(n: int) -> list[str]:
 
 def read_weights(url: str, points: Points) -> Points:
     """The weights, a column of numbers. Raises InputProblem naming what is wrong with them."""
-    weights = open_points(url)
+    weights = open_points(url, vector=True)
     if weights.d != 1 or weights.n != points.n:
         text = f"{url} holds {weights.n:,} x {weights.d} numbers for {points.n:,} points."
         raise InputProblem(text, remedy="One weight per point is expected, in one column.")

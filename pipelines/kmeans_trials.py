@@ -101,16 +101,17 @@ class Trials:
     def _iterate(self, n_clusters: int, run: int, name: str) -> Trial:
         config, folder = self.job.config, self.results.folder
         prefix = self.results.work_key(f"checkpoints/{name}")
+        rows_prefix = self.results.work_key(f"trials/{name}")
         blank = kmeans.start_state(np.zeros((n_clusters, self.job.points.d)))
         apart = config.checkpoint_every, config.checkpoint_seconds
-        with Checkpoints(folder, prefix, *apart) as checkpoints:
+        with LoggedCheckpoints(folder, prefix, *apart, self.log, rows_prefix) as checkpoints:
             found = checkpoints.latest(like=blank)
             if found is None:
                 state = self._start(n_clusters, run, checkpoints)
             else:
                 state = blank  # iterate() goes on from the checkpoint
-                self.log.rows += earlier_rows(folder, self._rows_key(name), found[0])
-            self._keep_rows(name, after=found[0] if found else 0)
+                self.log.rows += earlier_rows(folder, rows_prefix, found[0])
+            checkpoints.kept = len(self.log.rows)
             done = iterate(
                 self.engine, self.partitions, state=state, jobs=jobs(self.what),
                 args=(self.what,), max_iter=config.max_iter, checkpoints=checkpoints,
@@ -140,18 +141,26 @@ class Trials:
             checkpoints.save(0, "lloyd", state)
         return state
 
-    def _rows_key(self, name: str) -> str:
-        return self.results.work_key(f"trials/{name}")
 
-    def _keep_rows(self, name: str, after: int) -> None:
-        """With every checkpoint, keep what was recorded of the iterations before it."""
-        folder, kept = self.results.folder, [len(self.log.rows)]
+class LoggedCheckpoints(Checkpoints):
+    """Checkpoints that keep, before each state, what was recorded of the iterations up to it.
 
-        def keep(iteration: int) -> None:
-            rows, kept[0] = self.log.rows[kept[0] :], len(self.log.rows)
-            folder.put(f"{self._rows_key(name)}/{iteration:010d}.json", json.dumps(rows).encode())
+    kept   rows of the log that need not be kept: earlier ones, or of other runs
+    """
 
-        self.log.on_checkpoint = keep
+    def __init__(
+        self, folder: Folder, prefix: str, every: int, seconds: float, log: IterationLog,
+        rows_prefix: str,
+    ):  # fmt: skip
+        super().__init__(folder, prefix, every, seconds)
+        self.kept = len(log.rows)
+        self._log, self._rows_prefix = log, rows_prefix
+
+    def save(self, iteration: int, job: str, state: Any) -> None:
+        rows, self.kept = self._log.rows[self.kept :], len(self._log.rows)
+        key = f"{self._rows_prefix}/{iteration:010d}.json"
+        self.folder.put(key, json.dumps(rows).encode())
+        super().save(iteration, job, state)
 
 
 def earlier_rows(folder: Folder, prefix: str, most: int) -> list[dict[str, Any]]:

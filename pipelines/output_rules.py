@@ -143,10 +143,15 @@ def other_input(before: Sequence[Mapping], now: Sequence[Mapping]) -> str | None
     if len(before) != len(now):
         return f"of {len(before)} inputs, not {len(now)}"
     for old, new in zip(before, now, strict=True):
-        old_hash, new_hash = str(old.get("sha256")), str(new.get("sha256"))
+        old_hash, new_hash = hash_of(old), hash_of(new)
         if old_hash != new_hash:
             return f"of {old.get('path')} with sha256 {old_hash[:12]}, not {new_hash[:12]}"
     return None
+
+
+def hash_of(given: Mapping) -> str:
+    """What tells an input from another: its hash, or that of samples of a very large one."""
+    return str(given.get("sha256") or given.get("sha256_of_samples"))
 
 
 def shown(value: Any) -> str:

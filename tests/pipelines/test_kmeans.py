@@ -112,7 +112,7 @@ def test_max_iter__ends_a_run_that_has_not_converged(points, tmp_path):
 def test_weights__count_as_so_many_points(tmp_path):
     values, _ = blobs(200)
     weights = np.random.default_rng(1).integers(0, 4, 200)
-    save(tmp_path / "w.npy", weights[:, None].astype(np.float64))
+    save(tmp_path / "w.npy", weights.astype(np.float64))
     once = save(tmp_path / "p.npy", values)
     several = save(tmp_path / "q.npy", np.repeat(values, weights, axis=0))
     start = save(tmp_path / "c.npy", values[[3, 50, 120]])
@@ -259,7 +259,7 @@ def test_bad_input__is_refused_before_anything_is_made(
     monkeypatch.chdir(tmp_path)
     np.save("wide.npy", np.ones((2, 4)))
     np.save("two.npy", np.ones((2, 3)))
-    np.save("zero.npy", np.zeros((600, 1)))
+    np.save("zero.npy", np.zeros(600))
     np.save("minus.npy", np.where(np.arange(600) == 4, -1.0, 1.0)[:, None])
     with pytest.raises(error, match=text):
         prepare(points, "out", **options)
