@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.engine.job import Chunk, ChunkDone, Partial, Row, State
@@ -22,8 +22,16 @@ class Folded:
     ranks: tuple[str, ...]
 
 
-def run_iterations(chunk: Chunk, fold: Callable[[State], Folded], worker: str) -> ChunkDone:
-    """fold(state), update, and so on until the chunk's end. Raises LeafFailed."""
+def run_iterations(
+    chunk: Chunk,
+    fold: Callable[[State], Folded],
+    worker: str,
+    show: Callable[[int, Sequence[float], Mapping[str, float]], object] = lambda *_: None,
+) -> ChunkDone:
+    """fold(state), update, and so on until the chunk's end. Raises LeafFailed.
+
+    show   hears of every iteration: its number, seconds and values as in Row
+    """
     job, done = chunk.job, chunk.first
     rows: list[Row] = []
     deadline = time.monotonic() + chunk.budget_s
@@ -39,6 +47,7 @@ def run_iterations(chunk: Chunk, fold: Callable[[State], Folded], worker: str) -
         rows.append(
             Row(done, job.name, started, folded.mapped, time.time(), folded.seconds, values)
         )
+        show(done, folded.seconds, values)
         ranks.update(folded.ranks)
         if not outcome and done >= chunk.most:
             outcome = "max_iter"

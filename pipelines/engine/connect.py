@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipelines.engine.tasks import TasksEngine
 
+QUIET = {"distributed.admin.large-graph-warning-threshold": "1GB"}  # a state may be large
 SERIAL_BELOW_S = 2.5  # starting and ending two workers takes longer than this much work
 
 
@@ -135,11 +136,14 @@ def _given(
 ) -> Engine:
     import contextlib
 
+    import dask
+
     from pipelines.engine import given
     from pipelines.engine.cluster import logs_at
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(logs_at(log_level))
+        stack.enter_context(dask.config.set(QUIET))
         client = scheduler
         if isinstance(scheduler, str):
             client = given.reach(scheduler)

@@ -63,11 +63,11 @@ class Pins:
     def bench(self, address: str, reason: str) -> None:
         """Leave a suspect worker out until the scheduler has heard of it again; longer each time
         that it is benched."""
-        if address not in self._engine.live or self._is_out(address):
+        seen = self._engine.refresh().get(address)
+        if seen is None or self._is_out(address):
             return
         before = self._benched.get(address)
         strikes = before.strikes + 1 if before else 1
-        seen = self._engine.seen.get(address, 0.0)
         self._benched[address] = Bench(seen, time.monotonic() + bench_seconds(strikes), strikes)
         self.version += 1
         self._engine.tell(RankSlow(self._engine.name_of(address), reason))

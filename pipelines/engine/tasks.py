@@ -14,7 +14,7 @@ import cloudpickle
 from distributed import Client, performance_report
 from distributed.comm import get_address_host
 
-from pipelines.engine import broadcast
+from pipelines.engine import broadcast, visible
 from pipelines.engine.attempt import Attempt
 from pipelines.engine.broadcast import Broadcast
 from pipelines.engine.chunk import run_iterations
@@ -69,7 +69,7 @@ class TasksEngine:
         self._happened: deque[tuple[float, dict[str, Any]]] = deque()
         self._windows: list[Window] = []
         self._closed = False
-        self._cache, self._cache_is_sized = cache or CacheSize(), False
+        self._cache, self._is_furnished = cache or CacheSize(), False
         self._info: dict[str, dict[str, Any]] = {}
         self.waiting: list[threading.Condition] = []  # of the posts that want to know what happens
         self.pins = Pins(self)
@@ -217,9 +217,11 @@ class TasksEngine:
         replicas: int = 1,
     ) -> Partitions:
         made = new_partitions(load, sources, costs, key, replicas)
-        if not self._cache_is_sized:
+        if not self._is_furnished:
             self._register(SizeCache(f"cache-{uuid.uuid4().hex}", self._cache))
-            self._cache_is_sized = True
+            with contextlib.suppress(OSError):  # a worker died meanwhile: a chart less
+                self._plugins.append(visible.register(self.client))
+            self._is_furnished = True
         self.pins.add(made)
         self.pins.ensure(made)
         return made
@@ -241,7 +243,8 @@ class TasksEngine:
             self.tell(MapEnded(key))
 
     def run_chunk(self, partitions: Partitions, chunk: Chunk) -> ChunkDone:
-        return run_iterations(chunk, Folds(self, partitions, chunk).fold, "driver")
+        fold = Folds(self, partitions, chunk).fold
+        return run_iterations(chunk, fold, "driver", visible.iteration)
 
     def spmd(self, function: Callable[..., Any], partitions: Partitions, *args: Any) -> list[Any]:
         raise EngineError(
@@ -268,8 +271,8 @@ class TasksEngine:
                 self.client.unsubscribe_topic("all")
             for name in self._plugins:
                 broadcast.forget(name)
-            self.pins.release_all()
             if self._scratch is None:
+                self.pins.release_all()
                 unregister = threading.Thread(target=self._unregister, daemon=True)
                 unregister.start()
                 unregister.join(timeout=2)  # a worker that does not answer must not hold us up

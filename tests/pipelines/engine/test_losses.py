@@ -184,3 +184,37 @@ def slow_on(partition, name, seconds):
 
     time.sleep(seconds if shown_name(get_worker().name) == name else 1.0)
     return partition.index
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("nworkers", "nthreads"), [(1, 2), (3, 1)])
+def test_workers_and_threads__do_not_change_a_bit(nworkers, nthreads, nothing_left):
+    with connect("tasks", nworkers=nworkers, nthreads=nthreads, dashboard_address=None) as engine:
+        parts = engine.partitions(iterative.load, iterative.sources())
+        found = run(engine, parts, max_iter=9, chunk_s=0.2)
+    assert found.state.tobytes() == iterative.expected(13, 9).tobytes()
+    assert len(found.rows[0].seconds) == nworkers
+
+
+@pytest.mark.slow
+def test_random_kills__end_with_the_right_bytes(own, rng):
+    """A worker is killed every half second, in whatever it does."""
+    parts = own.partitions(iterative.load, iterative.sources(), replicas=2)
+    over = threading.Event()
+
+    def kill():
+        while not over.wait(0.5):
+            workers = psutil.Process().children(recursive=True)
+            pids = [child.pid for child in workers if "spawn_main" in " ".join(child.cmdline())]
+            if len(pids) > 1:
+                os.kill(int(rng.choice(pids)), signal.SIGKILL)
+                over.wait(4.0)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        found = run(own, parts, iterative.slow_map, max_iter=120, args=(0.01,), chunk_s=0.5)
+    finally:
+        over.set()
+        killer.join()
+    assert found.state.tobytes() == iterative.expected(13, 120).tobytes()
