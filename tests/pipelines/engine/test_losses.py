@@ -218,3 +218,21 @@ def test_random_kills__end_with_the_right_bytes(own, rng):
         over.set()
         killer.join()
     assert found.state.tobytes() == iterative.expected(13, 120).tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disk", [True, False])
+def test_partitions_beyond_the_memory_share__are_spilled_or_read_again(disk, nothing_left):
+    """Also on a worker that came later."""
+    options = {"nworkers": 1, "dashboard_address": None, "cache_memory": 1000, "cache_disk": disk}
+    with connect("tasks", **options) as engine:
+        parts = engine.partitions(iterative.load, iterative.sources())
+        os.kill(engine.run_everywhere(os.getpid)["worker-0"], signal.SIGKILL)
+        found = run(engine, parts, max_iter=4)
+        facts = engine.partition_facts(parts)
+    assert found.state.tobytes() == iterative.expected(13, 4).tobytes()
+    assert facts["reloaded"] == 13
+    assert 0 < facts["memory_hits"] < 4 * 13
+    assert facts["memory_hits"] + facts["disk_hits"] == (4 * 13 if disk else facts["memory_hits"])
+    assert (facts["source_reads"] == 26) == disk
+    assert (facts["spilled_bytes"] > 0) == disk
