@@ -5,7 +5,7 @@ computed in float64 as the sum of (x - c)**2 over the columns from first to last
 lower index wins. Everything faster (float32 vectors, bounds) only ever skips what cannot change
 that label, so labels and sums are functions of the points and the centroids alone.
 
-    centroids, labels, inertia = kmeans(points, n_clusters=8, random_state=7)
+    centroids, labels, inertia = kmeans.kmeans(points, n_clusters=8, random_state=7)
 
 Block functions, for computations over partitions: `summary_block`, `partial_sums`, `assign_block`,
 `farthest_block`; `frame_of`, `merge_step` and `reseed_step` join what they return. The order of
@@ -23,6 +23,7 @@ import numpy as np
 from kernels import _kmeans_blocks as _blocks
 
 MOST_BLOCKS = 64
+FEW_CELLS = 2e7  # points x clusters up to which k-means++ is usual: k passes over the points
 FEWEST_ROWS = 2048  # of a block, where there is more than one (the last may have a few less)
 
 
@@ -283,3 +284,42 @@ def joined(join: Any, parts: Sequence[Any]) -> Any:
         pairs = [level[k : k + 2] for k in range(0, len(level), 2)]
         level = [join(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
     return level[0]
+
+
+def usual_start(n: int, n_clusters: int) -> str:
+    """The method that init="auto" stands for."""
+    return "k-means++" if n * n_clusters <= FEW_CELLS else "k-means||"
+
+
+def kmeans(
+    points: Any,
+    n_clusters: int = 8,
+    *,
+    init: str | np.ndarray = "auto",
+    n_init: int = 1,
+    max_iter: int = 300,
+    tol: float = 1e-4,
+    sample_weight: Any = None,
+    random_state: int = 0,
+    n_threads: int | None = None,
+) -> Result:
+    """Clusters of the rows of points (n, d); float32 and float64 are taken as they are.
+
+    init           'k-means++', 'k-means||', 'random', 'auto' (see usual_start), or centroids (k, d)
+    n_init         runs from different starts; that of the smallest inertia is returned
+    max_iter       iterations of a run at most
+    tol            a run ends when the squared moves of the centroids sum up to no more than this
+                   part of the mean variance of the columns
+    sample_weight  (n,), not negative
+    n_threads      default: all usable cores. It does not change the result.
+
+    Returns (centroids (k, d) float64, labels (n,) int32, inertia). Lloyd (1982), IEEE Trans. Inf.
+    Theory 28, 129-137. Raises ValueError for points that are not a finite matrix of at least
+    n_clusters rows, and for weights that do not fit.
+    """
+    from kernels import _kmeans_runs
+
+    blocks = _kmeans_runs.blocks_of(points, sample_weight)
+    runs = _kmeans_runs.Runs(blocks, n_clusters, max_iter, tol, random_state, n_threads)
+    with runs:
+        return min((runs.one(init, run) for run in range(n_init)), key=lambda one: one.inertia)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.kmeans import block_ranges
+from kernels.kmeans import block_ranges, usual_start
 from pipelines.app import RunOptions, range_of
 from pipelines.engine import row_ranges
 from pipelines.engine.memory import in_words, worker_need
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pipelines.kmeans import Config
 
 METHODS = ("k-means++", "k-means||", "random")
-FEW_CELLS = 2e7  # points x clusters up to which init auto is k-means++: k passes over the points
 CELLS_PER_SECOND = 5e9  # points x clusters x columns of one core, roughly
 USUAL_ITERATIONS = 25
 READ_BYTES_PER_SECOND = 4e8
@@ -91,7 +90,7 @@ class Job:
         """How centroids are drawn, for init auto."""
         if self.config.init != "auto":
             return self.config.init
-        return "k-means++" if self.points.n * n_clusters <= FEW_CELLS else "k-means||"
+        return usual_start(self.points.n, n_clusters)
 
     @property
     def sample_rows(self) -> np.ndarray:
