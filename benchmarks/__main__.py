@@ -1,21 +1,38 @@
-"""python -m benchmarks swg: measure, show a table, append one JSON line per set."""
+"""python -m benchmarks swg | engine | kmeans: measure, show tables, append one JSON line each."""
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import commands, harness, swg
+from benchmarks import commands, engine, engine_tables, harness, kmeans, kmeans_crew, points, swg
 from benchmarks.peers import PEERS
 from benchmarks.sequences import RECIPES, sequence_set
 
 RESULTS = "benchmarks/results.jsonl"
+TOY = (engine_tables.TOY_SIZES, (1, 2))
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the benchmarks."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     kinds = made.add_subparsers(dest="benchmark", required=True)
+    for add in (_swg_options, _engine_options, _kmeans_options):
+        one = add(kinds)
+        one.add_argument(
+            "--toy", "--quick", action="store_true", help="seconds instead of minutes; no numbers"
+        )
+        one.add_argument("--markdown", action="store_true", help="tables for a README")
+        one.add_argument(
+            "--json",
+            default=RESULTS,
+            metavar="FILE",
+            help=f"file that one line is appended to (default: {RESULTS}; 'none': nowhere)",
+        )
+    return made
+
+
+def _swg_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParser:
     one = kinds.add_parser("swg", help="all-pairs Smith-Waterman-Gotoh against other libraries")
     one.add_argument("--set", choices=[*RECIPES, "all"], default="all", dest="name")
     one.add_argument("--n", type=int, help="sequences in each set (default: the set's usual size)")
@@ -23,20 +40,43 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--trials", type=int, help="rounds (default: 5; --commands: 3 or 1)")
     one.add_argument("--distances", nargs="+", default=swg.DISTANCES, choices=list(swg.PEERS_OF))
     one.add_argument("--peers", nargs="+", choices=list(PEERS), metavar="NAME", help="only these")
-    one.add_argument("--toy", action="store_true", help="seconds instead of minutes; no numbers")
     one.add_argument(
         "--commands", action="store_true", help="whole commands on the same FASTA instead"
     )
     one.add_argument(
         "--case", nargs="+", choices=list(commands.CASES), help="only these cases of --commands"
     )
+    return one
+
+
+def _engine_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    one = kinds.add_parser("engine", help="what an iteration costs beside its map")
+    one.add_argument("--sizes", type=int, nargs="+", help="bytes of the state")
+    one.add_argument("--ranks", type=int, nargs="+", help="default: 1 2 4 8")
+    one.add_argument("--partitions", type=int, nargs="+", default=engine_tables.PARTITIONS)
+    one.add_argument("--trials", type=int, default=5, help="rounds (default: %(default)s)")
+    one.add_argument("--parts", nargs="+", default=engine.PARTS, choices=engine.PARTS)
+    _add_peers(one, engine.PEERS)
+    return one
+
+
+def _kmeans_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    one = kinds.add_parser("kmeans", help="KMeans per iteration and to convergence")
+    one.add_argument("--shapes", nargs="+", default=list(points.SHAPES), choices=points.SHAPES)
+    types = ("float32", "float64")
+    one.add_argument("--dtypes", nargs="+", default=types, choices=types)
+    one.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    one.add_argument("--trials", type=int, default=5, help="rounds (default: %(default)s)")
+    one.add_argument("--parts", nargs="+", default=kmeans.PARTS, choices=kmeans.PARTS)
+    _add_peers(one, kmeans_crew.PEERS)
+    return one
+
+
+def _add_peers(one: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    known = list(names)
     one.add_argument(
-        "--json",
-        default=RESULTS,
-        metavar="FILE",
-        help=f"file that one line is appended to (default: {RESULTS}; 'none': nowhere)",
+        "--peers", nargs="*", choices=known, metavar="NAME", help=f"only these of {known}"
     )
-    return made
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,12 +90,17 @@ def main(arguments: list[str] | None = None) -> int:
         f"load {machine['load_average']}"
     )
     correct = True
-    for records in run_commands(given) if given.commands else run_sets(given):
+    for records in RUNS[given.benchmark](given):
         if given.json != "none":  # at once: a long measurement that is interrupted keeps its sets
             line = {"machine": machine, "arguments": vars(given), "records": records}
             harness.append(Path(given.json), line)
         correct &= all(record.get("verified", {}).get("correct", True) for record in records)
     return 0 if correct else 1
+
+
+def run_swg(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """Kernel against libraries, or whole commands: the records of one set after the other."""
+    return run_commands(given) if given.commands else run_sets(given)
 
 
 def run_sets(given: argparse.Namespace) -> Iterator[list[dict]]:
@@ -64,7 +109,7 @@ def run_sets(given: argparse.Namespace) -> Iterator[list[dict]]:
         tuple(given.threads),
         given.trials or 5,
         tuple(given.distances),
-        tuple(given.peers) if given.peers is not None else None,
+        _peers(given),
         given.toy,
     )
     names = list(RECIPES) if given.name == "all" else [given.name]
@@ -78,6 +123,49 @@ def run_commands(given: argparse.Namespace) -> Iterator[list[dict]]:
     for name in given.case or list(commands.CASES):
         yield [commands.run(name, threads, given.trials, given.n, given.toy)]
 
+
+def run_kmeans(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """The records of one table after the other."""
+    return kmeans.run(
+        kmeans.Setting(
+            tuple(given.shapes),
+            tuple(given.dtypes),
+            tuple(given.threads),
+            given.trials,
+            tuple(given.parts),
+            _peers(given),
+            given.toy,
+            _table(given),
+        )
+    )
+
+
+def run_engine(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """The records of one table after the other."""
+    sizes, ranks = TOY if given.toy else (engine_tables.SIZES, engine_tables.RANKS)
+    return engine.run(
+        engine_tables.Setting(
+            tuple(given.sizes or sizes),
+            tuple(given.ranks or ranks),
+            tuple(given.partitions),
+            tuple(given.parts),
+            given.trials,
+            _peers(given),
+            given.toy,
+            _table(given),
+        )
+    )
+
+
+def _peers(given: argparse.Namespace) -> tuple[str, ...] | None:
+    return tuple(given.peers) if given.peers is not None else None
+
+
+def _table(given: argparse.Namespace) -> Callable[..., str]:
+    return harness.markdown if given.markdown else harness.table
+
+
+RUNS = {"swg": run_swg, "engine": run_engine, "kmeans": run_kmeans}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -27,22 +27,40 @@ import psutil
 
 from benchmarks import peak
 
-PACKAGES = ("numpy", "numba", "llvmlite", "parasail", "pyopal", "biopython", "scikit-bio", "dask")
+PACKAGES = (
+    "numpy", "numba", "llvmlite", "dask", "distributed", "parasail", "pyopal", "biopython",
+    "scikit-bio", "scikit-learn", "faiss-cpu", "dask-ml", "pyspark", "ray",
+)  # fmt: skip
 # The vector extensions that decide how many lanes a kernel has.
 FLAGS = ("sse4.1", "avx2", "avx512f", "avx512bw", "avx512vbmi", "avx512vnni", "neon", "sve")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Returned by a contender that reads the clock itself, because only a part of its run counts:
+    one iteration of a fit, what another process did. cpu_s 0: not known."""
+
+    result: object
+    seconds: float
+    cpu_s: float = 0.0
 
 
 @dataclass
 class Contender:
     """One thing to time. `run` does the work and returns its result; `cells` is what it computes:
-    cells of the dynamic programs of its pairs, each unordered pair counted once. `elsewhere`: other
-    processes do the work, and their CPU seconds are not known here."""
+    cells of the dynamic programs of its pairs, each unordered pair counted once; for others what
+    `unit` says. `elsewhere`: other processes do the work, and their CPU seconds are not known
+    here. `trials`: rounds it takes part in, where it is too slow for all of them. `warm_up`: what
+    to do off the clock instead of a whole run."""
 
     name: str
     returns: str
     cells: int
     run: Callable[[], object]
     elsewhere: bool = False
+    unit: str = "gcups"
+    trials: int | None = None
+    warm_up: Callable[[], object] | None = None
     result: object = None
     first_s: float = 0.0
     seconds: list[float] = field(default_factory=list)
@@ -56,36 +74,45 @@ class Contender:
         return statistics.median(self.rates())
 
     def record(self) -> dict:
-        """What the JSON line keeps of this contender."""
-        return {
+        """What the JSON line keeps of this contender. No unit: its cells mean nothing."""
+        kept = {
             "name": self.name,
             "returns": self.returns,
             "cells": self.cells,
             "first_s": round(self.first_s, 4),
-            "seconds": [round(seconds, 5) for seconds in self.seconds],
-            "cpu_s": None if self.elsewhere else [round(seconds, 5) for seconds in self.cpu_s],
-            "gcups": round(self.rate(), 3),
+            "seconds": [round(seconds, 7) for seconds in self.seconds],
+            "cpu_s": None if self.elsewhere else [round(seconds, 7) for seconds in self.cpu_s],
         }
+        return kept | ({self.unit: round(self.rate(), 3)} if self.unit else {})
 
 
 def alternate(contenders: Sequence[Contender], trials: int) -> None:
     """Run every contender once off the clock, then `trials` rounds. Results stay with them."""
     for contender in contenders:
         started = time.perf_counter()
-        contender.run()
+        (contender.warm_up or contender.run)()
         contender.first_s = time.perf_counter() - started
         contender.seconds, contender.cpu_s = [], []
-    for _ in range(trials):
+    for number in range(trials):
         for contender in contenders:
-            started, started_cpu = time.perf_counter(), time.process_time()
-            contender.result = contender.run()
-            contender.seconds.append(time.perf_counter() - started)
-            contender.cpu_s.append(time.process_time() - started_cpu)
+            if contender.trials is None or number < contender.trials:
+                _time(contender)
+
+
+def _time(contender: Contender) -> None:
+    started, started_cpu = time.perf_counter(), time.process_time()
+    result = contender.run()
+    if not isinstance(result, Timed):
+        cpu_s = time.process_time() - started_cpu
+        result = Timed(result, time.perf_counter() - started, cpu_s)
+    contender.result = result.result
+    contender.seconds.append(result.seconds)
+    contender.cpu_s.append(result.cpu_s)
 
 
 def ratios(ours: Contender, other: Contender) -> list[float]:
-    """How many times faster ours was, round by round."""
-    return [mine / theirs for mine, theirs in zip(ours.rates(), other.rates(), strict=True)]
+    """How many times faster ours was, round by round (of those in which both took part)."""
+    return [mine / theirs for mine, theirs in zip(ours.rates(), other.rates(), strict=False)]
 
 
 def cpu_ratio(ours: Contender, other: Contender) -> float | None:
@@ -96,7 +123,7 @@ def cpu_ratio(ours: Contender, other: Contender) -> float | None:
     if ours.elsewhere or other.elsewhere:
         return None
     weight = ours.cells / other.cells
-    pairs = zip(ours.cpu_s, other.cpu_s, strict=True)
+    pairs = zip(ours.cpu_s, other.cpu_s, strict=False)
     return statistics.median(weight * theirs / mine for mine, theirs in pairs)
 
 
@@ -110,6 +137,17 @@ def comparison(ours: Contender, other: Contender) -> dict:
         "ratios": [round(value, 3) for value in values],
         "cpu_ratio": None if by_cpu is None else round(by_cpu, 3),
     }
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lowest, median, highest."""
+    return min(values), statistics.median(values), max(values)
+
+
+def markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same as table(), to be pasted into a README."""
+    rule = ["---"] * len(heading)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *rows])
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
