@@ -21,6 +21,7 @@ from typing import Any
 import dask
 from distributed import Semaphore
 
+from pipelines.engine import visible
 from pipelines.engine.attempt import AttemptFailed, raise_unless_retried
 from pipelines.engine.errors import ChunkBroken, EngineError
 from pipelines.engine.gang import seat
@@ -39,6 +40,7 @@ FIRST_ASSEMBLY_S = 15.0  # of workers that have yet to import what the job needs
 BACK_OFF_S = 0.2  # doubled with every time that a gang did not assemble
 LONGEST_BACK_OFF_S = 5.0
 MOST_MISSES = 3  # then a worker that never comes in time is left out for a while
+SILENT_S = 3.0  # without a heartbeat, of one that did not come: they are sent twice a second
 LOCK = "whorl-gang"
 TURNS = 5  # runs for which a driver waits for others after it met them
 LOCK_S = 30.0  # nobody waits longer for the others to assemble
@@ -155,15 +157,19 @@ class GangEngine(TasksEngine):
             if not gang.lacks:
                 tries += 1
                 self._crowded = TURNS
-                self._leave_out_busy(misses, {gang.workers[rank] for rank in gang.late})
+                self._leave_out(misses, {gang.workers[rank] for rank in gang.late})
                 longest = min(BACK_OFF_S * 2**tries, LONGEST_BACK_OFF_S)
                 time.sleep(random.uniform(0.5, 1.0) * longest)
 
-    def _leave_out_busy(self, misses: Counter[str], late: set[str]) -> None:
-        """Others' long tasks sit in a worker's slots: go on without it, if there is another."""
+    def _leave_out(self, misses: Counter[str], late: set[str]) -> None:
+        """Go on without a worker that does not live, or has no slot for us again and again."""
         misses.update(late)
-        for address in late:
-            if misses[address] >= MOST_MISSES and len(self.pins.available()) > 1:
+        seen = self.refresh()
+        for address in late & seen.keys():
+            silent_s = max(seen.values()) - seen[address]
+            if silent_s >= SILENT_S:
+                self.pins.bench(address, f"not heard of for {silent_s:.0f} s")
+            elif misses[address] >= MOST_MISSES and len(self.pins.available()) > 1:
                 self.pins.bench(address, "busy with other tasks")
                 misses[address] = 0
 
@@ -189,6 +195,8 @@ class GangEngine(TasksEngine):
     def _sit_down(self) -> None:
         if not self._is_seated:
             self._register(Seat(self._seat, dask.config.get(PORTS, None)))
+            with contextlib.suppress(OSError):  # a worker died just now: nothing but gauges
+                self._plugins.append(visible.register(self.client))
             self._is_seated = True
 
     def _find_door(self, worker: str) -> bool:

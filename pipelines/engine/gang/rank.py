@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from pipelines.engine import pinned
+from pipelines.engine import pinned, visible
 from pipelines.engine.attempt import packed
 from pipelines.engine.errors import EngineError
 from pipelines.engine.gang import letters
@@ -160,6 +160,8 @@ class ChunkPart(Part):
                 if isinstance(error, LeafFailed):
                     raise
                 raise LeafFailed(None, packed(error, worker)) from error
+            finally:
+                turns.show()
         token = uuid.uuid5(uuid.UUID(bytes=self.orders.ticket.run), "end").hex
         seat.keep(token, done.state)
         return Done(
@@ -193,6 +195,11 @@ class Turns:
     def algorithm(self) -> str:
         return self._reduce.algorithm
 
+    def show(self) -> None:
+        """Tell the dashboard."""
+        visible.sent(self._comm.links.sent_bytes)
+        visible.stripes([(row.mapped, row.stopped) for row in self._rows])
+
     def to_the_end(self, state: State) -> ChunkDone:
         """Raises GangBroken, LeafFailed, EngineError."""
         chunk, job, comm = self._part.chunk, self._job, self._comm
@@ -210,11 +217,11 @@ class Turns:
                 job, state, total, chunk.args, self._leaves.worker
             )
             done += 1
-            of_all = tuple(heads[rank].seconds for rank in range(comm.size))
-            if comm.rank == 0:
-                values = recorded(job, state, self._leaves.worker)
-                stopped = time.time()
-                self._rows.append(Row(done, job.name, started, mapped, stopped, of_all, values))
+            of_all = tuple([heads[rank].seconds for rank in range(comm.size)])
+            values = recorded(job, state, self._leaves.worker) if comm.rank == 0 else {}
+            stopped = time.time()
+            self._rows.append(Row(done, job.name, started, mapped, stopped, of_all, values))
+            visible.iteration(done, of_all, values)
             if not outcome and done >= chunk.most:
                 outcome = "max_iter"
             if not outcome and heads[0].flags & STOP:
