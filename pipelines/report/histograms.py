@@ -1,5 +1,6 @@
 """Histograms of lengths and of distances: where to cut, what to mark, what to say."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -175,17 +176,8 @@ def seconds_histogram(
     scaled = np.asarray(values, dtype=np.float64) * factor
     low, high = float(scaled.min()), float(scaled.max())
     wide = high > 20 * max(middle * factor, 1e-3)
-    if wide:
-        low = max(low, high / 1e6)
-        edges = np.geomspace(low * 0.999, high * 1.001, LENGTH_BINS + 1)
-        scaled, place = np.maximum(scaled, low), np.log10(edges)
-        steps = [m * 10.0**e for e in range(-6, 13) for m in (1, 2, 5)]
-        steps = [step for step in steps if edges[0] <= step <= edges[-1]]
-        ticks = (np.log10(steps).tolist() if steps else [], [f"{step:,g}" for step in steps])
-    else:
-        margin = (high - low) * 1e-6 or max(high * 0.05, 1e-3)
-        place = edges = np.linspace(max(low - margin, 0), high + margin, LENGTH_BINS + 1)
-        ticks = _even_ticks(float(edges[0]), float(edges[-1]))
+    edges, place, ticks = _second_edges(low, high, wide)
+    scaled = np.maximum(scaled, edges[0])
     counts = np.histogram(scaled, edges)[0]
     tips = [
         f"{a:.4g} to {b:.4g} {unit}\n{wording.count(c)} {what}s ({wording.share(c, len(values))})"
@@ -205,3 +197,15 @@ def seconds_histogram(
         y_title=f"{what}s",
         lines=[(at, f"median {wording.seconds(middle)}")],
     )
+
+
+def _second_edges(low: float, high: float, wide: bool):
+    """(bounds of the bins, their places on the page, ticks): logarithmic places where wide."""
+    if not wide:
+        margin = (high - low) * 1e-6 or max(high * 0.05, 1e-3)
+        edges = np.linspace(max(low - margin, 0), high + margin, LENGTH_BINS + 1)
+        return edges, edges, _even_ticks(float(edges[0]), float(edges[-1]))
+    edges = np.geomspace(max(low, high / 1e6) * 0.999, high * 1.001, LENGTH_BINS + 1)
+    steps = [m * 10.0**e for e in range(-6, 13) for m in (1, 2, 5)]
+    steps = [step for step in steps if edges[0] <= step <= edges[-1]]
+    return edges, np.log10(edges), (list(map(math.log10, steps)), [f"{step:,g}" for step in steps])

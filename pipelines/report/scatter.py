@@ -34,12 +34,34 @@ def scatter(
     """
     marks = np.arange(len(plane.centroids)) if marks is None else marks
     size = _dot_size(len(codes))
-    cloud = {
+    hidden = {"visible": False, "range": [-0.35, 1.35], "fixedrange": True}
+    upward = {"scaleanchor": "x"} if plane.equal else {}
+    axis = {"zeroline": False, "showgrid": False, "exponentformat": "power"}  # lines would cross
+    across, up = ({"title": {"text": title}, **axis} for title in plane.titles)
+    return Figure(
+        name=name,
+        title=title,
+        graph={
+            "data": [
+                _cloud(plane.points, codes, palette, size),
+                _marks(plane.centroids[marks], marks),
+            ],
+            "layout": {"xaxis": across, "yaxis": up | upward if plane.titles[1] else hidden},
+        },
+        summary=summary,
+        still=_still(plane, codes, palette, size, marks, title),
+        tips=dict(tips),
+        height=0 if plane.titles[1] else 260,
+    )
+
+
+def _cloud(points: np.ndarray, codes: np.ndarray, palette: Sequence[str], size: float) -> dict:
+    return {
         "type": "scatter",
         "meta": "cloud",
         "mode": "markers",
-        "x": typed(plane.points[:, 0]),
-        "y": typed(plane.points[:, 1]),
+        "x": typed(points[:, 0]),
+        "y": typed(points[:, 1]),
         "marker": {
             "color": typed(codes),
             "colorscale": _steps(palette),
@@ -51,22 +73,6 @@ def scatter(
         },
         "hoverinfo": "none",
     }
-    hidden = {"visible": False, "range": [-0.35, 1.35], "fixedrange": True}
-    upward = {"scaleanchor": "x"} if plane.equal else {}
-    axis = {"zeroline": False, "showgrid": False, "exponentformat": "power"}  # lines would cross
-    across, up = ({"title": {"text": title}, **axis} for title in plane.titles)
-    return Figure(
-        name=name,
-        title=title,
-        graph={
-            "data": [cloud, _marks(plane.centroids[marks], marks)],
-            "layout": {"xaxis": across, "yaxis": up | upward if plane.titles[1] else hidden},
-        },
-        summary=summary,
-        still=_still(plane, codes, palette, size, marks, title),
-        tips=dict(tips),
-        height=0 if plane.titles[1] else 260,
-    )
 
 
 def _dot_size(n: int) -> float:
