@@ -17,7 +17,7 @@ from pipelines.formats import points_source
 from pipelines.formats.bytestream import open_stored, read_at
 from pipelines.formats.points_source import BLOCK_BYTES, Points
 from storage.errors import KeyMissing
-from storage.folder import Folder
+from storage.folder import Folder, require_space
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def staged(
         _size(folder, f"{prefix}/{key_of(k)}") == (stop - start) * size
         for k, (start, stop) in enumerate(ranges)
     ):
+        require_space(folder, points.n * size)
         for k, rows in enumerate(_parts(points, ranges)):
             folder.put(f"{prefix}/{key_of(k)}", rows.tobytes())
     url = f"{folder.url.rstrip('/')}/{prefix}"
