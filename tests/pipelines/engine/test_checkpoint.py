@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -88,6 +88,7 @@ def assert_same(found, state):
         assert repr(found) == repr(state)
 
 
+@settings(deadline=None)
 @given(states)
 def test_state__comes_back_with_its_types_and_bits(state):
     import json

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.engine.tree import Folding, nodes_of, reduce_pairwise
@@ -18,6 +18,7 @@ def leaves_under(n, node):
     return range(k << level, min(n, (k + 1) << level))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.randoms(use_true_random=False))
 def test_folding__is_the_pairwise_tree_for_every_order(n, random):
     order = random.sample(range(n), n)
@@ -27,6 +28,7 @@ def test_folding__is_the_pairwise_tree_for_every_order(n, random):
     assert folding.total == reduce_pairwise(bracket, map(str, range(len(order))))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
 def test_nodes_of__are_what_a_folding_is_left_with(case):
     n, mine = case
@@ -41,6 +43,7 @@ def test_nodes_of__are_what_a_folding_is_left_with(case):
             _ = folding.total
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=40))
 def test_nodes_of_ranks__combine_to_the_whole(owners):
     n = len(owners)
