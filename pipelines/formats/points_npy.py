@@ -141,7 +141,9 @@ def open_npz(url: str, name: str, *, vector: bool = False, check: bool = True) -
         limit = points_source.CHECKED_BYTES if check else 0
         if packed:
             return _opened_packed(url, name, info.filename, array, size, check)
-        return replace(_opened(url, name, file, size, array, limit), format="npz")
+        points = _opened(url, name, file, size, array, limit)
+        warnings = points_source.layout_warnings(name, points.n, points.d)
+        return replace(points, format="npz", warnings=warnings)
 
 
 def read_header(file: IO[bytes], name: str, vector: bool = False) -> Array:
@@ -169,7 +171,7 @@ def _opened(url: str, name: str, file: IO[bytes], size: int, array: Array, limit
         whole = max(size - array.offset, 0) // (d * stored.itemsize)
         raise points_source.ends_early(name, 0 if array.fortran else whole, n)
     warnings = points_source.layout_warnings(name, n, d)
-    if behind and array.offset < _HEADER_BYTES and url.endswith(".npy"):
+    if behind:
         warnings.append(f"{name} has {behind:,} bytes behind its array; they are not read")
     checked = size <= limit
     if checked:

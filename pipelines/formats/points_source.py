@@ -133,7 +133,8 @@ def kept_dtype(stored: np.dtype, name: str) -> np.dtype:
 def check_shape(shape: tuple[int, ...], name: str) -> None:
     """InputProblem unless there are rows and columns, at least one of each."""
     if len(shape) != 2:
-        text = f"{name} holds an array of {len(shape)} dimensions, not of 2: rows and columns."
+        count = f"{len(shape)} dimension{'' if len(shape) == 1 else 's'}"
+        text = f"{name} holds an array of {count}, not of 2: rows and columns."
         remedy = "Save one row per point."
         if len(shape) == 1:
             remedy = "One number per point? Save points.reshape(-1, 1)."

@@ -33,6 +33,7 @@ from pipelines.formats.points_table import (
 )
 
 PIECE = points_source.BLOCK_BYTES
+LONGEST_LINE = 64 * 2**20
 _THREADS = 2
 
 Place = tuple[int, int, int]  # row, line and byte with which a piece starts
@@ -168,6 +169,9 @@ class _Survey:
         """Hand on what ends with a line, or all of it."""
         stop = len(self._held) if last else _line_end(self._held)
         if not stop:
+            if len(self._held) > LONGEST_LINE:
+                text = f"{self.name} line {self.line + 1:,} is longer than 64 MiB."
+                raise InputProblem(text, remedy="One row of numbers per line.")
             return
         text = bytes(self._held[:stop])
         if self.form is None:

@@ -108,7 +108,7 @@ def test_missing_file__names_the_nearest(tmp_path, values):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(5), " holds an array of 1 dimensions, not of 2: rows and columns."),
+        (np.zeros(5), " holds an array of 1 dimension, not of 2: rows and columns."),
         (np.zeros((2, 3, 4)), " holds an array of 3 dimensions, not of 2: rows and columns."),
         (np.zeros((0, 3)), " has no rows."),
         (np.zeros((3, 0)), " has no columns."),

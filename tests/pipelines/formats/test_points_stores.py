@@ -68,7 +68,7 @@ def test_zarr_group__has_one_array_or_one_that_is_named(tmp_path, values):
         array[:] = rows
     np.testing.assert_array_equal(loaded(open_points(str(tmp_path / "g.zarr"))), values)
     del group["X"]
-    with pytest.raises(InputProblem, match="holds an array of 1 dimensions"):
+    with pytest.raises(InputProblem, match="holds an array of 1 dimension,"):
         open_points(str(tmp_path / "g.zarr"))
 
 

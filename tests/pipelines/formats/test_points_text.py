@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import InputProblem
+from pipelines.errors import InputProblem, UsageProblem
 from pipelines.formats import points_source, points_text
 from pipelines.formats.points import load_rows, open_points
 from tests.pipelines.formats.test_points import RANGES, loaded
@@ -116,6 +116,7 @@ def test_header_and_ids__are_told(save, text, ids, names):
         ("1,2\n".encode("utf-16"), " is UTF-16 text."),
         (gzip.compress(b"1,2\n" * 99)[:-9], " ends in the middle of its compressed data after"),
         (b"\x80\x04\x95abc", " is a pickle, not a table of numbers."),
+        (gzip.compress(b"\x93NUMPY\x01\0"), " is a compressed .npy, not a table of numbers."),
         (b"\x89HDF\r\n", " is HDF5, not a table of numbers."),
     ],
 )
@@ -125,3 +126,80 @@ def test_nasty_text__is_refused_in_one_line(save, text, message):
         open_points(path)
     assert str(caught.value).startswith(f"{path}{message}")
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bad", [0, 500, 1002])
+def test_line_of_an_error__is_right_in_every_piece(save, values, end, bad, monkeypatch):
+    monkeypatch.setattr(points_text, "PIECE", 300)
+    monkeypatch.setattr(points_text, "HEAD", 100)
+    monkeypatch.setattr("pipelines.formats.bytestream._STORED_BLOCK", 211)
+    monkeypatch.setattr("pipelines.formats.bytestream.BLOCK", 211)
+    path = save(table(values, end=end))
+    np.testing.assert_array_equal(loaded(open_points(path), RANGES), values)
+    lines = table(values, end=end).split(end)
+    lines[bad] = "1,2,x"
+    with pytest.raises(InputProblem) as at_once:
+        open_points(save(end.join(lines)))
+    assert str(at_once.value) == f'{path} line {bad + 1:,}, column 3: "x" is not a number.'
+    monkeypatch.setattr(points_source, "CHECKED_BYTES", 0)
+    with pytest.raises(InputProblem) as later:
+        loaded(open_points(path), RANGES)
+    assert str(later.value) == str(at_once.value)
+
+
+@pytest.mark.parametrize("checked", [0, 2**28])
+def test_ids__are_read_with_every_number_or_without(save, checked, monkeypatch):
+    monkeypatch.setattr(points_source, "CHECKED_BYTES", checked)
+    monkeypatch.setattr(points_text, "PIECE", 50)
+    ids = [f"p {k}" for k in range(99)]
+    points = open_points(save("".join(f'"{name}",1,{k}\n' for k, name in enumerate(ids))))
+    assert (points.ids, points.checked) == (ids, checked > 0)
+
+
+def test_ids_that_repeat__are_none(save):
+    path = save("kind,x\na,1\nb,2\na,3\n")
+    points = open_points(path)
+    text = f'the first column of {path} holds "a" more than once, so it is no id'
+    assert (points.ids, points.warnings) == (None, [f"{text}: the points are numbered"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "names", "first"),
+    [
+        ("x,z", ["x", "z"], [1, 3]),
+        ("z,x", ["z", "x"], [3, 1]),
+        ("2-3", ["x", "y"], [1, 2]),
+        ("4,y", ["z", "y"], [3, 2]),
+    ],
+)
+def test_columns__are_chosen(save, columns, names, first):
+    text = "id,x,y,z,kind\na,1,2,3,red\nb,4,5,6,blue\n"
+    points = open_points(save(text), columns=columns)
+    assert (points.names, points.ids) == (names, ["a", "b"])
+    assert load_rows(points.source(0, 1)).tolist() == [first]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("w", ' has no column "w".'),
+        ("0", " has columns 1 to 3, not 0."),
+        ("2-4", " has columns 1 to 3, not 2-4."),
+        ("3-2", " has columns 1 to 3, not 3-2."),
+        ("", ' has no column "".'),
+    ],
+)
+def test_columns_that_are_not_there__are_refused(save, columns, message):
+    path = save("x,y,z\n1,2,3\n")
+    with pytest.raises(UsageProblem) as caught:
+        open_points(path, columns=columns)
+    assert str(caught.value) == f"{path}{message}"
+    with pytest.raises(UsageProblem, match='"x,1" names one twice'):
+        open_points(path, columns="x,1")
+
+
+def test_line_without_end__is_refused_before_it_fills_the_memory(save, monkeypatch):
+    monkeypatch.setattr(points_text, "LONGEST_LINE", 2**20)
+    with pytest.raises(InputProblem, match="line 1 is longer than 64 MiB"):
+        open_points(save("1," * 2**22))
