@@ -69,6 +69,27 @@ class IterationLog(Happenings):
             self.note(type(event).__name__, **dataclasses.asdict(event))
 
 
+def log_lines(log: IterationLog) -> list[dict[str, Any]]:
+    """All of it as lines of log.jsonl, from which `told_again` reads it."""
+    lines = [{"event": "Iteration", **row} for row in log.rows]
+    lines += [{"event": "Chunk", **chunk} for chunk in log.chunks]
+    return lines + [{"event": "Task", **task} for task in log.timeline] + log.log
+
+
+def told_again(lines: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The lists that a report shows, by the names it has for them."""
+    names = {
+        "Iteration": "rows", "Task": "timeline", "Chunk": "chunks", "RolledBack": "rollbacks",
+        "Checkpointed": "checkpoints", "PartitionsMoved": "moves", "BackupStarted": "backups",
+        "WorkerLost": "workers_lost",
+    }  # fmt: skip
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}
+    for line in lines:
+        if line["event"] in names:
+            found[names[line["event"]]].append(line)
+    return found
+
+
 def as_row(row: Row) -> dict[str, Any]:
     """An iteration as log.jsonl has it."""
     facts = dataclasses.asdict(row)

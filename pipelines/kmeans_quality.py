@@ -67,18 +67,13 @@ def _entropy(shares: np.ndarray) -> float:
     return float(-(some * np.log(some)).sum())
 
 
-def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
-    """Mean silhouette of points (m, d) labelled (m,): -1 to 1; nan where there is none."""
-    return float(silhouettes(points, labels).mean()) if len(points) else float("nan")
-
-
-def silhouettes(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(m,) silhouette of each of the points (m, d) labelled (m,). A point alone in its cluster
-    counts 0; all are nan where there are not 2 to m - 1 clusters."""
+def silhouettes(points: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
+    """(m,) float64: the silhouette of each point (m, d) labelled (m,), -1 to 1. A point alone in
+    its cluster has 0. None where there are not 2 to m - 1 clusters."""
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if not 2 <= len(sizes) < len(points):
-        return np.full(len(points), np.nan)
-    result = np.zeros(len(points))
+        return None
+    scores = np.zeros(len(points))
     members = np.zeros((len(points), len(sizes)))
     members[np.arange(len(points)), labels] = 1.0
     for start in range(0, len(points), ROWS):
@@ -90,9 +85,16 @@ def silhouettes(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
         means[np.arange(len(rows)), own] = np.inf
         nearest = means.min(axis=1)
         widest = np.maximum(inner, nearest)
-        scores = np.divide(nearest - inner, widest, out=np.zeros(len(rows)), where=widest > 0)
-        result[rows] = np.where(sizes[own] > 1, scores, 0.0)
-    return result
+        np.divide(nearest - inner, widest, out=scores[rows[0] : rows[-1] + 1], where=widest > 0)
+    scores[sizes[labels] == 1] = 0.0
+    return scores
+
+
+def means_by(values: np.ndarray, labels: np.ndarray, n: int) -> list[float | None]:
+    """Mean of the values (m,) of each label 0 .. n - 1; None where no value has it."""
+    counts = np.bincount(labels, minlength=n)
+    sums = np.bincount(labels, values, minlength=n)
+    return [float(a / b) if b else None for a, b in zip(sums, counts, strict=True)]
 
 
 def one_nn(points: np.ndarray, codes: np.ndarray) -> float:

@@ -17,7 +17,7 @@ from pipelines.engine import Engine
 from pipelines.engine.tree import reduce_pairwise
 from pipelines.formats.distances import printable
 from pipelines.formats.label_array import LabelArray
-from pipelines.iterations import imbalance, iteration_facts, spent
+from pipelines.iterations import imbalance, iteration_facts, log_lines, spent, told_again
 from pipelines.kmeans_blocks import Written, take_rows, write_labels
 from pipelines.kmeans_plan import Job
 from pipelines.kmeans_trials import Trial, Trials
@@ -26,10 +26,6 @@ from pipelines.results import read_run
 from pipelines.run_steps import provenance
 from storage.folder import open_folder
 
-TOLD = {  # what the report is told of the log, and the events that tell it
-    "chunks": "Chunk", "workers_lost": "WorkerLost", "rollbacks": "RolledBack",
-    "checkpoints": "Checkpointed", "moves": "PartitionsMoved", "backups": "BackupStarted",
-}  # fmt: skip
 COLUMNS = ("n_clusters", "run", "iteration", "job", "inertia", "shift", "seconds", "imbalance")
 
 
@@ -44,11 +40,12 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Tried:
-    """The best run of a number of clusters, its silhouette on the sample, and by cluster (k,)."""
+    """The best run of a number of clusters, its silhouette on the sample (nan: there is none), and
+    that of each cluster's points."""
 
     trial: Trial
-    silhouette: float
-    silhouettes: np.ndarray
+    silhouette: float = math.nan
+    of_clusters: tuple[float | None, ...] = ()
 
 
 def take_sample(job: Job, engine: Engine, partitions: Any) -> Sample:
@@ -85,14 +82,14 @@ def labels_of(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 def with_silhouette(job: Job, trial: Trial, sample: Sample) -> Tried:
     """A run with the silhouette of the first rows of the sample."""
     points = sample.points[: job.config.silhouette_sample]
-    k = trial.n_clusters
     if not len(points):
-        return Tried(trial, math.nan, np.full(k, np.nan))
+        return Tried(trial)
     labels = labels_of(points, trial.centroids)
-    scores, seen = quality.silhouettes(points, labels), np.bincount(labels, minlength=k)
-    total = np.bincount(labels, scores, k)
-    means = np.divide(total, seen, out=np.full(k, np.nan), where=seen > 0)
-    return Tried(trial, float(scores.mean()), means)
+    scores = quality.silhouettes(points, labels)
+    if scores is None:
+        return Tried(trial)
+    means = quality.means_by(scores, labels, trial.n_clusters)
+    return Tried(trial, float(scores.mean()), tuple(means))
 
 
 def choose(tried: list[Tried]) -> Tried:
@@ -123,14 +120,14 @@ def summarise(
     job, engine, log = trials.job, trials.engine, trials.log
     trial = chosen.trial
     warnings = [*job.warnings, *([engine.cpu_warning] if engine.cpu_warning else [])]
-    elbow = {"elbow": elbow_facts(tried, trial)} if len(tried) > 1 else {}
+    more: dict[str, Any] = {"elbow": elbow_facts(tried, trial)} if len(tried) > 1 else {}
+    more |= {"silhouettes": list(chosen.of_clusters)} if chosen.of_clusters else {}
     return provenance(job, engine, len(log.lost)) | {
         "n": job.points.n,
         "d": job.points.d,
         "n_clusters": trial.n_clusters,
         "inertia": trial.inertia,
         "silhouette": number(chosen.silhouette),
-        "silhouettes": [number(value) for value in chosen.silhouettes.tolist()],
         "n_iter": trial.n_iter,
         "converged": trial.converged,
         "best_run": trial.run,
@@ -146,7 +143,7 @@ def summarise(
         },
         "warnings": [*warnings, *result_warnings(job, trial, sizes)],
         "plan": job.plan,
-    } | elbow  # fmt: skip
+    } | more  # fmt: skip
 
 
 def result_warnings(job: Job, trial: Trial, sizes: np.ndarray) -> list[str]:
@@ -201,14 +198,12 @@ def make_files(
     agreement = true_labels_facts(job, labels, len(centroids), sample)
     run |= {"labels": agreement} if agreement else {}
     files["sample.npz"] = sample_file(job, sample, labels_of(sample.points, centroids))
-    events = [{"event": "Iteration", **row} for row in log.rows]
-    events += [{"event": "Task", **task} for task in log.timeline]
-    events += [{"event": "Chunk", **chunk} for chunk in log.chunks] + log.log
-    files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in events).encode()
+    lines = log_lines(log)
+    files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
     if pages:
         files["performance.html"] = pages[0]
     known = run | {"status": "complete", "app": "kmeans", "inputs": job.inputs}
-    files["report.html"] = report_page(known, files["sample.npz"], centroids, events)
+    files["report.html"] = report_page(known, files["sample.npz"], centroids, lines)
     own = {"labels.tsv", "elbow.tsv", "performance.html"}
     for name in own - set(files) if results.resumed else ():
         results.folder.delete(name)  # of a run that was killed while it finished
@@ -290,25 +285,22 @@ def report(url: str) -> bytes:
     Raises UsageProblem and DamagedResult where there is no finished result.
     """
     run, folder = read_run(url), open_folder(url)
-    log = [json.loads(line) for line in folder.get("log.jsonl").splitlines()]
     centroids = np.load(io.BytesIO(folder.get("centroids.npy")), allow_pickle=False)
-    return report_page(run, folder.get("sample.npz"), centroids, log)
+    lines = [json.loads(line) for line in folder.get("log.jsonl").splitlines()]
+    return report_page(run, folder.get("sample.npz"), centroids, lines)
 
 
 def report_page(
-    run: dict[str, Any], sample: bytes, centroids: np.ndarray, log: list[dict[str, Any]]
+    run: dict[str, Any], sample: bytes, centroids: np.ndarray, lines: list[dict[str, Any]]
 ) -> bytes:
-    """report.html from run.json, sample.npz and the lines of the log."""
-    lines: dict[str, list[dict[str, Any]]] = {event: [] for event in ("Iteration", "Task")}
-    for line in log:
-        lines.setdefault(line["event"], []).append(line)
-    told = {name: lines.get(event, []) for name, event in TOLD.items()}
+    """report.html from run.json, sample.npz, centroids.npy and log.jsonl."""
+    told = told_again(lines)
+    rows, timeline = told.pop("rows"), told.pop("timeline")
     with np.load(io.BytesIO(sample), allow_pickle=False) as arrays:
         truth = arrays.get("true_labels")
-        if truth is not None:
-            truth = [label or None for label in truth.tolist()]
         return kmeans_report(
             run | told, arrays["points"], arrays["labels"], centroids, np.array(run["sizes"]),
-            lines["Iteration"], truth, run.get("elbow", {}).get("rows"), lines["Task"],
-            run["random_state"], arrays["rows"],
+            rows, None if truth is None else [text or None for text in truth.tolist()],
+            run["elbow"]["rows"] if "elbow" in run else None, timeline, run["random_state"],
+            arrays["rows"],
         )  # fmt: skip

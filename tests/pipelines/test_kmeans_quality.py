@@ -28,7 +28,7 @@ def rand_by_pairs(a, b):
     return 1.0 if most == expected else (together - expected) / (most - expected)
 
 
-def silhouette_by_definition(points, labels):
+def silhouettes_by_definition(points, labels):
     scores = []
     for i, label in enumerate(labels):
         apart = [math.dist(points[i], other) for other in points]
@@ -43,7 +43,7 @@ def silhouette_by_definition(points, labels):
             others.append(sum(reached) / len(reached))
         nearest = min(others)
         scores.append((nearest - inner) / max(inner, nearest) if max(inner, nearest) else 0.0)
-    return sum(scores) / len(scores)
+    return scores
 
 
 @given(LABELS, st.randoms(use_true_random=False))
@@ -86,18 +86,23 @@ def test_silhouette__is_that_of_the_definition(rng, n, monkeypatch):
     monkeypatch.setattr(quality, "ROWS", 64)
     points, labels = rng.normal(size=(n, 3)), rng.integers(0, 3, n)
     labels[:3] = (0, 1, 1)
-    expected = silhouette_by_definition(points, labels)
-    assert quality.silhouette(points, labels * 5) == pytest.approx(expected)
+    expected = silhouettes_by_definition(points, labels)
+    np.testing.assert_allclose(quality.silhouettes(points, labels * 5), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(("points", "labels"), [([0.0], [0]), ([1.0, 2.0], [0, 0]),
                                                 ([1.0, 2.0], [0, 1])])  # fmt: skip
-def test_silhouette__is_nan_without_two_clusters_or_a_pair(points, labels):
-    assert math.isnan(quality.silhouette(np.array(points)[:, None], np.array(labels)))
+def test_silhouette__needs_two_clusters_and_a_pair(points, labels):
+    assert quality.silhouettes(np.array(points)[:, None], np.array(labels)) is None
 
 
 def test_silhouette__of_equal_points_is_0():
-    assert quality.silhouette(np.ones((4, 2)), np.array([0, 0, 1, 1])) == 0.0
+    assert quality.silhouettes(np.ones((4, 2)), np.array([0, 0, 1, 1])).tolist() == [0.0] * 4
+
+
+def test_means__of_a_label_that_nobody_has_is_none():
+    means = quality.means_by(np.array([1.0, 2.0, 6.0]), np.array([2, 0, 2]), 4)
+    assert means == [2.0, None, 3.5, None]
 
 
 def test_one_nn__counts_points_with_a_class_only(rng, monkeypatch):
