@@ -1,4 +1,7 @@
-"""The listening socket of a worker: one thread lets in who proves to belong to a run.
+"""The listening sockets of a worker: one thread lets in who proves to belong to a run.
+
+One socket is for all, and without TLS a second one for ranks of the same host: a Unix socket in
+Linux' abstract namespace, over which a message of 80 KB costs half.
 
 Any number of runs may be expected at the same time. Whoever says nothing, says the wrong thing or
 takes too long is closed without a word, and cannot hold up anybody else: the thread never waits
@@ -8,9 +11,11 @@ for a single connection, and when too many are undecided the oldest one goes.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import select
 import socket
 import ssl
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -22,6 +27,8 @@ HELLO_S = 3.0  # for the hello and, once the run is expected, for the rest
 HELD_S = 15.0  # a caller may come so long before the rank it calls
 MOST_CALLERS = 256  # undecided at a time
 IDLE_S = 900.0  # no run for so long: its driver is gone
+
+Address = tuple[str, int, str]
 
 
 class Arrivals:
@@ -87,16 +94,26 @@ class Caller:
 
 
 class Door:
-    """host, ports: where to listen, any port by default. context: of TLS, server side.
+    """host, ports: where to listen, any port by default. context: of TLS, server side. local:
+    whether to listen for ranks of the same host, too.
 
+    address   host, port, and the name of the Unix socket or ''
     Raises OSError when no port of the range is free on this host.
     """
 
     def __init__(
-        self, host: str, ports: range | None = None, context: ssl.SSLContext | None = None
+        self,
+        host: str,
+        ports: range | None = None,
+        context: ssl.SSLContext | None = None,
+        local: bool = True,
     ):
-        self._listener = _listen(host, ports)
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listeners = [_listen(host, ports)]
+        name = ""
+        if local and context is None and sys.platform == "linux":
+            name = f"whorl-gang-{secrets.token_hex(12)}"
+            self._listeners.append(_listen_here(name))
+        self.address: Address = (*self._listeners[0].getsockname()[:2], name)
         self._context = context
         self._expected: dict[bytes, Arrivals] = {}
         self._callers: list[Caller] = []
@@ -151,7 +168,7 @@ class Door:
         finally:
             for caller in self._callers:
                 caller.sock.close()
-            for sock in (self._listener, self._bell, self._heard):
+            for sock in (*self._listeners, self._bell, self._heard):
                 sock.close()
 
     def _is_over(self) -> bool:
@@ -162,8 +179,8 @@ class Door:
 
     def _turn(self) -> None:
         poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
-        poll.register(self._heard, select.POLLIN)
+        for sock in (*self._listeners, self._heard):
+            poll.register(sock, select.POLLIN)
         for caller in self._callers:
             poll.register(caller.sock, caller.wish)
         next_end = min((caller.deadline for caller in self._callers), default=None)
@@ -178,12 +195,13 @@ class Door:
                 self._drop(caller)
             elif caller.sock.fileno() in ready or caller.wish == UNTIL_EXPECTED:
                 self._step(caller)
-        if self._listener.fileno() in ready:
-            self._accept()
+        for listener in self._listeners:
+            if listener.fileno() in ready:
+                self._accept(listener)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         try:
-            sock, _ = self._listener.accept()
+            sock, _ = listener.accept()
         except OSError:  # gone again, or no file descriptor is left
             if self._callers:
                 self._drop(self._callers[0])
@@ -232,6 +250,14 @@ class Door:
         caller.talk.close()
         caller.sock.close()
         self._callers.remove(caller)
+
+
+def _listen_here(name: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"\0{name}")
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
 
 
 def _listen(host: str, ports: range | None) -> socket.socket:

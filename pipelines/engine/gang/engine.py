@@ -25,10 +25,11 @@ from pipelines.engine import visible
 from pipelines.engine.attempt import AttemptFailed, raise_unless_retried
 from pipelines.engine.errors import ChunkBroken, EngineError
 from pipelines.engine.gang import seat
+from pipelines.engine.gang.door import Address
 from pipelines.engine.gang.hello import Ticket
 from pipelines.engine.gang.rank import Broken, ChunkPart, Done, Orders, Part, StepPart
 from pipelines.engine.gang.run import Gang, GangRun
-from pipelines.engine.gang.seat import PORTS, Address, Seat
+from pipelines.engine.gang.seat import PORTS, Seat
 from pipelines.engine.job import Chunk, ChunkDone, State
 from pipelines.engine.partitions import Partitions
 from pipelines.engine.retry import RETRIES
@@ -216,7 +217,7 @@ class GangEngine(TasksEngine):
             answers = {}
         found = answers.get(worker)
         if isinstance(found, tuple):
-            self._doors[worker] = (str(found[0]), int(found[1]))
+            self._doors[worker] = found
             return True
         self.refresh()
         self.pins.bench(worker, "does not tell where its gang socket is")

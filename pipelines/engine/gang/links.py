@@ -26,7 +26,7 @@ HEAD = 64  # bytes before the body of a message; the rest of them is zero
 LAYOUT = struct.Struct("<8sIIddQ")  # run, exchange, flags, seconds, cost, bytes of the body
 PIECES = 256  # buffers given to the kernel at a time
 TLS_PIECE = 1 << 20
-SPINS = 20  # looks at the sockets before sleeping on them
+SPINS = 10  # looks at the sockets before sleeping on them, after letting others run
 
 Buffer = Any  # an array (C-contiguous), bytes, or a memoryview
 

@@ -22,11 +22,12 @@ from pipelines.engine.attempt import packed
 from pipelines.engine.errors import EngineError
 from pipelines.engine.gang import letters
 from pipelines.engine.gang.comm import Comm, Joining
+from pipelines.engine.gang.door import Address
 from pipelines.engine.gang.fingerprint import fingerprint
 from pipelines.engine.gang.hello import Ticket
 from pipelines.engine.gang.links import GangBroken, Head, Links, Unknown
 from pipelines.engine.gang.reduction import Reduction
-from pipelines.engine.gang.seat import Address, NotAssembled, Seat, meet, seat_here
+from pipelines.engine.gang.seat import NotAssembled, Seat, meet, seat_here
 from pipelines.engine.job import ELEMENTWISE, Chunk, ChunkDone, Job, Row, State
 from pipelines.engine.leaves import LeafFailed, Leaves, next_state, recorded
 from pipelines.engine.stragglers import rebalance

@@ -7,24 +7,26 @@ that the last chunk ended with, so that the next one need not be sent it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Worker, WorkerPlugin, get_worker
 from distributed.comm import get_address_host
 
-from pipelines.engine.gang.door import Arrivals, Door
+from pipelines.engine.gang.door import Address, Arrivals, Door
 from pipelines.engine.gang.hello import Refused, Ticket, call, drive
 from pipelines.engine.gang.links import Links
 
 PORTS = "whorl.gang.ports"  # in Dask's configuration: 9000, or "9000:9100" with both ends
+BUFFER = 4 << 20
 REMEMBERED = 64  # aborted runs, for tasks that start after that
-Address = tuple[str, int]
 
 
 class NotAssembled(Exception):
@@ -36,10 +38,11 @@ class NotAssembled(Exception):
 
 
 class Seat(WorkerPlugin):
-    """name: of the plugin, one per engine. ports: as in the driver's configuration."""
+    """name: of the plugin, one per engine. ports: as in the driver's configuration. local: whether
+    ranks of one host may talk over Unix sockets."""
 
-    def __init__(self, name: str, ports: str | int | None = None):
-        self.name, self.ports = name, ports
+    def __init__(self, name: str, ports: str | int | None = None, local: bool = True):
+        self.name, self.ports, self.local = name, ports, local
         self._kept: tuple[str, Any] | None = None  # token and state of the last chunk
         self._links: dict[bytes, Links] = {}
         self._aborted: deque[bytes] = deque(maxlen=REMEMBERED)
@@ -55,7 +58,7 @@ class Seat(WorkerPlugin):
             # a caller that only ever sends would leave the ticket unread, and its end would then
             # reset the connection and lose what was sent last
             accepting.num_tickets = 0
-        self._open_door = lambda: Door(*where, accepting)
+        self._open_door = lambda: Door(*where, accepting, self.local)
         self.door = self._open_door()
         worker.extensions[self.name] = self
 
@@ -151,14 +154,14 @@ def meet(
         missing: set[int] = set()
         for other in range(rank):
             try:
-                sockets[other] = _call(addresses[other], seat.calling, arrivals, other, deadline)
+                sockets[other] = _call(addresses[other], seat, arrivals, other, deadline)
                 stack.callback(sockets[other].close)
             except (OSError, Refused):
                 missing.add(other)
                 break
         _take_the_rest(arrivals, sockets, missing, len(addresses), deadline, stack)
         for sock in sockets.values():
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _tune(sock)
         stack.pop_all()
     return sockets
 
@@ -182,22 +185,48 @@ def _take_the_rest(
 
 
 def _call(
-    address: Address,
-    context: ssl.SSLContext | None,
-    arrivals: Arrivals,
-    other: int,
-    deadline: float,
+    address: Address, seat: Seat, arrivals: Arrivals, other: int, deadline: float
 ) -> socket.socket:
     """Raises OSError (TimeoutError, too) or Refused."""
-    left = max(0.001, deadline - time.monotonic())
-    sock = socket.create_connection(address, timeout=left)
+    sock = _connect(address, seat, max(0.001, deadline - time.monotonic()))
     try:
         sock.setblocking(False)
-        if context is not None:
-            sock = context.wrap_socket(sock, do_handshake_on_connect=False)
+        if seat.calling is not None:
+            sock = seat.calling.wrap_socket(sock, do_handshake_on_connect=False)
         talk = call(sock, arrivals.ticket, arrivals.rank, other)
         drive(talk, sock, deadline, lambda: arrivals.given_up)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _connect(address: Address, seat: Seat, timeout: float) -> socket.socket:
+    host, port, name = address
+    mine, _, have = seat.address()
+    if name and have and host == mine:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(f"\0{name}")
+            return sock
+        except OSError:  # another network namespace, in which the address is the same
+            sock.close()
+    return socket.create_connection((host, port), timeout=timeout)
+
+
+def _tune(sock: socket.socket) -> None:
+    """Send at once, and let the kernel hold more of a large message than it does by itself."""
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if _most_buffer() >= BUFFER:  # less would be worse than what TCP finds out by itself
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+
+
+@functools.cache
+def _most_buffer() -> int:
+    """Bytes that the kernel allows a socket to ask for; 0 where it does not say."""
+    try:
+        return int(Path("/proc/sys/net/core/wmem_max").read_text())
+    except (OSError, ValueError):
+        return 0

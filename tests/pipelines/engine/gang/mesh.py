@@ -34,7 +34,10 @@ def together(links, function):
             except Exception as error:
                 results[rank] = error
 
-    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(len(links))]
+    threads = [
+        threading.Thread(target=one, args=(rank,), name=f"rank-{rank}")
+        for rank in range(len(links))
+    ]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 30
@@ -53,8 +56,20 @@ def run(owners, size, function):
     return results
 
 
-def sockets_and_threads():
-    """What this process has open, for comparing before and after."""
+def is_clean(before):
+    """Whether nothing is open and nothing runs beside what was before, within five seconds."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        now = open_now()
+        if now[0] <= before[0] and now[1] == before[1]:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def open_now():
+    """Number of open files, and names of the threads of ours."""
     import psutil
 
-    return psutil.Process().num_fds(), sorted(t.name for t in threading.enumerate())
+    names = sorted(t.name for t in threading.enumerate() if t.name.startswith(("gang", "rank")))
+    return psutil.Process().num_fds(), names

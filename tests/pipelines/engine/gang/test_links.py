@@ -16,12 +16,9 @@ from tests.pipelines.engine.gang import mesh
 @pytest.fixture(autouse=True)
 def nothing_open():
     """Fails when a test leaves a socket or a thread."""
-    before = mesh.sockets_and_threads()
+    before = mesh.open_now()
     yield
-    deadline = time.monotonic() + 5
-    while mesh.sockets_and_threads() != before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert mesh.sockets_and_threads() == before
+    assert mesh.is_clean(before)
 
 
 def swap(links, rank, pieces, box, head=Head()):  # noqa: B008

@@ -22,14 +22,14 @@ TLS = Security.temporary()
 
 
 @contextlib.contextmanager
-def seats(count, protocol="tcp", ports=None):
+def seats(count, protocol="tcp", ports=None, local=True):
     """Seats as workers have them, on this machine's own interface."""
-    before = mesh.sockets_and_threads()
+    before = mesh.open_now()
     workers = [
         SimpleNamespace(address=f"{protocol}://127.0.0.1:1", security=TLS, extensions={})
         for _ in range(count)
     ]
-    made = [Seat("gang-test", ports) for _ in workers]
+    made = [Seat("gang-test", ports, local) for _ in workers]
     for seat, worker in zip(made, workers, strict=True):
         seat.setup(worker)
     try:
@@ -38,10 +38,7 @@ def seats(count, protocol="tcp", ports=None):
         for seat, worker in zip(made, workers, strict=True):
             seat.teardown(worker)
         assert not any(worker.extensions for worker in workers)
-    deadline = time.monotonic() + 5
-    while mesh.sockets_and_threads() != before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert mesh.sockets_and_threads() == before
+    assert mesh.is_clean(before)
 
 
 def come(made, tickets, seconds=5.0, step=lambda comm: comm.allgather(comm.rank)):
@@ -67,15 +64,36 @@ def come(made, tickets, seconds=5.0, step=lambda comm: comm.allgather(comm.rank)
     return found
 
 
-@pytest.mark.parametrize("protocol", ["tcp", "tls"])
+WAYS = [("tcp", False), ("tcp", True), ("tls", True)]
+
+
+@pytest.mark.parametrize(("protocol", "local"), WAYS)
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_ranks_with_one_ticket__meet(size, protocol):
-    with seats(size, protocol) as made:
+def test_ranks_with_one_ticket__meet(size, protocol, local):
+    with seats(size, protocol, local=local) as made:
         assert come(made, [Ticket()] * size) == [list(range(size))] * size
 
 
-def test_tls__carries_large_messages_both_ways():
-    with seats(2, "tls") as made:
+@pytest.mark.parametrize(("protocol", "local"), WAYS)
+def test_way__is_of_unix_sockets_on_one_host_without_tls_only(protocol, local):
+    def families(comm):
+        return [sock.family for sock in comm.links._sockets.values()]
+
+    family = socket.AF_UNIX if (protocol, local) == ("tcp", True) else socket.AF_INET
+    with seats(3, protocol, local=local) as made:
+        assert come(made, [Ticket()] * 3, step=families) == [[family] * 2] * 3
+
+
+def test_other_network_namespace__is_reached_over_tcp():
+    with seats(2) as made:
+        host, port, _ = made[0].door.address
+        made[0].door.address = (host, port, "whorl-gang-of-somewhere-else")
+        assert come(made, [Ticket()] * 2) == [[0, 1]] * 2
+
+
+@pytest.mark.parametrize(("protocol", "local"), WAYS)
+def test_any_way__carries_large_messages_both_ways(protocol, local):
+    with seats(2, protocol, local=local) as made:
         step = lambda comm: len(comm.allgather(bytes(3_000_000))[1 - comm.rank])  # noqa: E731
         assert come(made, [Ticket()] * 2, step=step) == [3_000_000] * 2
 
@@ -118,7 +136,7 @@ def test_tls_door__lets_nobody_in_without_tls():
 
 def answer_to(address, data, seconds=5.0):
     """What a stranger that says `data` hears until it is closed."""
-    with socket.create_connection(address, timeout=seconds) as stranger:
+    with socket.create_connection(address[:2], timeout=seconds) as stranger:
         with contextlib.suppress(OSError):
             stranger.sendall(data)
         heard = b""
@@ -160,7 +178,7 @@ def test_silent_callers__go_after_a_while_and_block_nobody(monkeypatch):
     unknown = HELLO.pack(MARK, bytes(16), 1, 0, bytes(32))
     with seats(2) as made, contextlib.ExitStack() as stack:
         strangers = [
-            stack.enter_context(socket.create_connection(made[0].address(), timeout=5))
+            stack.enter_context(socket.create_connection(made[0].address()[:2], timeout=5))
             for _ in range(60)
         ]
         for stranger in strangers[::2]:
@@ -174,7 +192,7 @@ def test_rank_that_comes_twice__is_let_in_once():
     with seats(1) as made, made[0].door.expect(ticket, 0) as arrivals:
         callers = []
         for _ in range(2):
-            caller = socket.create_connection(made[0].address(), timeout=5)
+            caller = socket.create_connection(made[0].address()[:2], timeout=5)
             until = time.monotonic() + 5
             hello.drive(hello.call(caller, ticket, 1, 0), caller, until, lambda: False)
             callers.append(caller)
