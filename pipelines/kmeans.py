@@ -19,6 +19,7 @@ from pipelines.app import IterativeOptions, RunOptions, argument, check_fields, 
 from pipelines.engine import Engine, refuse_if_too_big
 from pipelines.engine.partitions import Partitions
 from pipelines.engine.tree import reduce_pairwise
+from pipelines.formats.points_staged import staged
 from pipelines.iterations import IterationLog
 from pipelines.kmeans_blocks import load_block, summarise, warm_up
 from pipelines.kmeans_plan import Job
@@ -140,6 +141,18 @@ def start_work(job: Job, engine: Engine, results: ResultFolder) -> Partitions:
     check_output(engine, results, job.new_token())
     engine.run_everywhere(warm_up, str(job.points.dtype))
     costs = [float(stop - start) for start, stop in job.ranges]
+    sources = readable_alone(job, results).sources()
     return engine.partitions(
-        load_block, job.sources(), costs=costs, key="points", replicas=job.config.replicas
+        load_block, sources, costs=costs, key="points", replicas=job.config.replicas
     )
+
+
+def readable_alone(job: Job, results: ResultFolder) -> Job:
+    """The job with points whose blocks can be read each for itself, compressed input decompressed
+    once into .work."""
+    kept = {
+        name: staged(values, results.folder, results.work_key(name), job.ranges)
+        for name, values in (("points", job.points), ("weights", job.weights))
+        if values is not None
+    }
+    return dataclasses.replace(job, **kept)

@@ -25,6 +25,7 @@ from pipelines.formats.points_source import Points
 from pipelines.formats.points_table import (
     HEAD,
     Form,
+    check_start,
     form_of,
     number_of,
     split,
@@ -170,11 +171,14 @@ class _Survey:
         stop = len(self._held) if last else _line_end(self._held)
         if not stop:
             if len(self._held) > LONGEST_LINE:
-                text = f"{self.name} line {self.line + 1:,} is longer than 64 MiB."
-                raise InputProblem(text, remedy="One row of numbers per line.")
+                message = f"{self.name} line {self.line + 1:,} is longer than 64 MiB."
+                raise InputProblem(message, remedy="One row of numbers per line.")
             return
         text = bytes(self._held[:stop])
         if self.form is None:
+            check_start(text[:HEAD], self.name)
+            if not last and numbers.count_rows(np.frombuffer(text, np.uint8))[0] < 2:
+                return  # a header, and perhaps many comments: the form is told by what follows
             self.form = form_of(text, self.name, self.columns)
             self.ids = [] if self.form.has_ids else None
             self._at, self.line = self.form.offset, self.form.line

@@ -203,3 +203,12 @@ def test_line_without_end__is_refused_before_it_fills_the_memory(save, monkeypat
     monkeypatch.setattr(points_text, "LONGEST_LINE", 2**20)
     with pytest.raises(InputProblem, match="line 1 is longer than 64 MiB"):
         open_points(save("1," * 2**22))
+
+
+def test_long_comments_and_header__come_before_the_rows(save, monkeypatch):
+    names = [f"a long name of column {k}" for k in range(5000)]
+    comments = "# written by hand\n" * 9000
+    row = ",".join(map(str, range(5000)))
+    points = open_points(save(f"{comments}{','.join(names)}\n{row}\n{row}\n"))
+    assert (points.n, points.d, points.names) == (2, 5000, names)
+    np.testing.assert_array_equal(load_rows(points.source(1, 2)), [range(5000)])
