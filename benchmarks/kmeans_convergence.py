@@ -2,11 +2,13 @@
 
 Ours and scikit-learn's lloyd take turns; who is far slower runs once. MLlib takes no centroids, so
 one more run of ours starts from those that it drew, for as many iterations and with no tolerance.
-faiss knows no tolerance and makes all the iterations.
+faiss knows no tolerance and goes on until nothing moves. Empty clusters get the farthest points
+from ours and scikit-learn; faiss splits others, MLlib leaves them: there inertias may differ.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,8 @@ import numpy as np
 from benchmarks import harness, points
 from benchmarks.harness import Contender, Timed, tell
 from benchmarks.kmeans_checks import nearest, squared
-from benchmarks.kmeans_crew import Crew
+from benchmarks.kmeans_crew import Crew, Ours
+from benchmarks.kmeans_peers import timed
 from benchmarks.points import Shape
 from kernels import kmeans
 
@@ -79,19 +82,36 @@ class _Run:
         return [self.ours("ours, MLlib's start", drawn, count, 0.0), peer]
 
     def ours(self, name: str, start: np.ndarray, max_iter: int, tol: float) -> Contender:
-        def run() -> Any:
-            found = kmeans.kmeans(
-                self.drawn,
-                self.shape.n_clusters,
-                init=np.asarray(start, np.float64),
-                n_init=1,
-                max_iter=max_iter,
-                tol=tol,
-                n_threads=self.threads,
+        counts: list[int] = []
+
+        def run() -> Timed:
+            found, *took = timed(
+                lambda: kmeans.kmeans(
+                    self.drawn,
+                    self.shape.n_clusters,
+                    init=np.asarray(start, np.float64),
+                    n_init=1,
+                    max_iter=max_iter,
+                    tol=tol,
+                    n_threads=self.threads,
+                )
             )
-            return found.labels, found.centroids, found.inertia, None
+            if not counts:  # it does not tell them
+                counts.append(self._iterations(start, max_iter, tol))
+            return Timed((found.labels, found.centroids, found.inertia, counts[0]), *took)
 
         return Contender(name, "", 1, run, unit="")
+
+    def _iterations(self, start: np.ndarray, max_iter: int, tol: float) -> int:
+        """How many the same steps take; those that fill empty clusters are not counted."""
+        with contextlib.closing(Ours(self.drawn, self.threads)) as ours:
+            state, count = kmeans.start_state(start), 0
+            while count < max_iter and not state.shift <= tol * ours.frame.variance:
+                state = ours.step(state)
+                while len(state.weights):
+                    state = ours.step(state)
+                count += 1
+            return count
 
     def _peer(
         self, name: str, peer: str, method: str, *args: Any, once: bool = False
@@ -101,12 +121,13 @@ class _Run:
         at = (peer, self.path, self.threads)
 
         def run() -> Timed:
-            timed = self.crew.call(*at, method, *args)
-            return Timed(_alike(peer, timed.result), timed.seconds, timed.cpu_s)
+            answer = self.crew.call(*at, method, *args)
+            return Timed(_alike(peer, answer.result), answer.seconds, answer.cpu_s)
 
         def warm_up() -> None:
             """A short one in every process of the peer: the faster one goes on."""
-            short = [1 if arg == MAX_ITER or arg == self.spark_iterations else arg for arg in args]
+            counts = (MAX_ITER, self.spark_iterations)
+            short = [1 if isinstance(arg, int) and arg in counts else arg for arg in args]
             self.crew.warm_up(*at, method, *short)
 
         trials = 1 if once else None
