@@ -188,23 +188,24 @@ def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory
     if not fits:
         memory = block.memory["kmeans"] = Memory(block, centroids, frame)
         bounds = False
+    k, d = centroids.shape
+    points, work = block.points, _nearest.work_for(d, k)
     if not is_filtered(centre):
         memory.centroids = centroids.copy()
         memory.rest()
-        _lloyd.label_by_definition(block.points, centre, memory.bounds(), memory.sums)
+        _lloyd.label_by_definition(points, centre, memory.bounds(), memory.sums, work)
         memory.lower[:] = 0
         return memory
     memory.follow(centroids, centre.scale)
-    blur = memory.blur(block.points, centre)
+    which = _lloyd.ALL
     if bounds:
-        now = memory.bounds()
-        if _lloyd.count_candidates(now) < DENSE_SHARE * len(memory.labels):
-            tighten = centroids.size > DEAR
-            _lloyd.label_candidates(block.points, blur, centre, now, memory.sums, tighten)
-            return memory
-    memory.rest()
-    left = _lloyd.label_all(block.points, blur, centre, memory.bounds(), memory.sums)
-    if left > USELESS_SHARE * len(memory.labels):
+        few = _lloyd.count_candidates(memory.bounds()) < DENSE_SHARE * len(points)
+        which = _lloyd.ALL if not few else _lloyd.TIGHT if k * d > DEAR else _lloyd.LOOSE
+    if which == _lloyd.ALL:
+        memory.rest()
+    blur, rest = memory.blur(points, centre), _nearest.work_for(d, k)
+    left = _lloyd.label_rows(points, blur, centre, memory.bounds(), memory.sums, which, work, rest)
+    if blur >= 0 and which == _lloyd.ALL and left > USELESS_SHARE * len(points):
         memory.rounding = math.inf
     return memory
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels._jit import njit
-from kernels._nearest import SAFE, make_certain, measure, work_for
+from kernels._nearest import BATCH, SAFE, make_certain, measure
 
-SCAN = 1024  # rows that are tested before those that did not pass are measured
+ALL, LOOSE, TIGHT = 0, 1, 2
 
 
 class Bounds(NamedTuple):
@@ -71,26 +71,6 @@ def book_changes(points, count, bounds, sums, work):
             whole = np.int64(np.rint(value * steps[c]))
             totals[label, c] += whole
             totals[old, c] -= whole
-
-
-@njit
-def label_all(points, blur, centre, bounds, sums):
-    """Measure every row. The centroids count as not moved since. Returns how many rows int16
-    left open."""
-    n, d = points.shape
-    work, rest = work_for(d, centre.centroids.shape[0]), work_for(d, centre.centroids.shape[0])
-    batch, numbers = work.norms.shape[0], work.numbers
-    upper, lower = bounds.upper, bounds.lower
-    left_open = 0
-    for start in range(0, n, batch):
-        count = min(batch, n - start)
-        for p in range(count):
-            numbers[p] = start + p
-        left_open += measure(points, count, start, blur, centre, work, rest)
-        upper[start : start + count] = work.high[:count]
-        lower[start : start + count] = work.low[:count]
-        book_changes(points, count, bounds, sums, work)
-    return left_open
 
 
 @njit
@@ -157,40 +137,51 @@ def bound_measured(count, bounds, work):
 
 
 @njit
-def label_candidates(points, blur, centre, bounds, sums, tighten):
-    """Measure the rows whose bounds do not tell that they stay. tighten: look at the distance to
-    the own centroid first. Returns the number of rows measured."""
-    n, d = points.shape
-    work, rest = work_for(d, centre.centroids.shape[0]), work_for(d, centre.centroids.shape[0])
-    batch = work.norms.shape[0]
-    waiting = np.empty(SCAN + batch, np.int64)
-    left, measured = 0, 0
-    for start in range(0, n, SCAN):
-        stop = min(n, start + SCAN)
+def label_rows(points, blur, centre, bounds, sums, which, work, rest):
+    """Measure rows and write what is found. blur: see _nearest.measure; work, rest: scratch.
+
+    which   ALL: every row; the centroids count as not moved since. LOOSE: those whose bounds do
+            not tell that they stay. TIGHT: the same, after a look at their own centroids.
+    Returns how many rows int16 left open.
+    """
+    n = points.shape[0]
+    batch, numbers = work.norms.shape[0], work.numbers
+    waiting = np.empty(BATCH + batch, np.int64)
+    left, open_ = 0, 0
+    for start in range(0, n, BATCH):
+        stop = min(n, start + BATCH)
         before = left
-        left = candidates_in(start, stop, bounds, waiting, left)
-        if tighten:
-            left = tightened(points, centre, bounds, waiting, before, left)
+        if which == ALL:
+            for row in range(start, stop):
+                waiting[left] = row
+                left += 1
+        else:
+            left = candidates_in(start, stop, bounds, waiting, left)
+            if which == TIGHT:
+                left = tightened(points, centre, bounds, waiting, before, left)
         done = 0
         while left - done >= batch or (stop == n and done < left):
             count = min(batch, left - done)
-            work.numbers[:count] = waiting[done : done + count]
-            measure(points, count, -1, blur, centre, work, rest)
-            bound_measured(count, bounds, work)
+            numbers[:count] = waiting[done : done + count]
+            first = waiting[done] if which == ALL else -1
+            open_ += measure(points, count, first, blur, centre, work, rest)
+            if which == ALL:
+                bounds.upper[first : first + count] = work.high[:count]
+                bounds.lower[first : first + count] = work.low[:count]
+            else:
+                bound_measured(count, bounds, work)
             book_changes(points, count, bounds, sums, work)
             done += count
-        measured += done
         for place in range(left - done):
             waiting[place] = waiting[done + place]
         left -= done
-    return measured
+    return open_
 
 
 @njit
-def label_by_definition(points, centre, bounds, sums):
-    """What label_all does, without the filter: for inputs that it is not made for."""
-    n, d = points.shape
-    work = work_for(d, centre.centroids.shape[0])
+def label_by_definition(points, centre, bounds, sums, work):
+    """Measure every row without a filter: for inputs that the filters are not made for."""
+    n = points.shape[0]
     batch = work.norms.shape[0]
     for start in range(0, n, batch):
         count = min(batch, n - start)

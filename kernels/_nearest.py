@@ -37,6 +37,7 @@ from kernels._tiles import (
 HIGHEST = 0x7F000000  # bits of 1.7e38: above every score in float32
 HIGHEST_PAIR = 0x5FFFFF00  # above every score in int16, and |y|^2 / 2 may be added
 LOW_BITS = (1 << PACKED_BITS) - 1
+BATCH = 1024  # rows, at most
 LONGEST_PAIR = 32700.0  # of a point in units of 1 / grain
 SAFE = np.float32(1 - 2**-20)
 
@@ -92,19 +93,18 @@ class Work(NamedTuple):
     distances: np.ndarray  # (k,) float64
 
 
-@njit
-def work_for(d, k):
-    batch = max(min(1024, 32768 // d // TILE * TILE), TILE)
+def work_for(d: int, k: int) -> Work:
+    """Scratch for points (n, d) and k centroids. Not compiled: that would take longer than all
+    other loops here together."""
+    batch = max(min(BATCH, 32768 // d // TILE * TILE), TILE)
     pairs = (d + 1) // 2
     halves = np.zeros(2 * (batch * pairs + LANES), np.int16)
+    floats, whole = (lambda n: np.zeros(n, np.float32)), (lambda n: np.zeros(n, np.int32))
     return Work(
-        np.zeros(d * batch, np.float32), np.zeros(d * batch + LANES, np.float32),
-        np.zeros(pairs * batch, np.int32), halves, halves.view(np.int32),
-        np.zeros(batch, np.int32),
-        np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int32),
-        np.zeros(batch, np.int32), np.zeros(batch, np.int64), np.zeros(batch, np.float32),
-        np.zeros(batch, np.float32), np.zeros(batch, np.int32), np.zeros(batch, np.int64),
-        np.zeros(k, np.float64),
+        floats(d * batch), floats(d * batch + LANES), whole(pairs * batch), halves,
+        halves.view(np.int32), whole(batch), floats(batch), whole(batch), whole(batch),
+        whole(batch), np.zeros(batch, np.int64), floats(batch), floats(batch), whole(batch),
+        np.zeros(batch, np.int64), np.zeros(k),
     )  # fmt: skip
 
 
@@ -114,9 +114,7 @@ def transpose_all(rows, width, count, tiles):
     many, column = count // TILE, 0
     while column < width:
         left = width - column
-        if left <= 2:
-            transpose_rows(rows, width, many, column, left, tiles, 2)
-        elif left <= 4:
+        if left <= 4:
             transpose_rows(rows, width, many, column, left, tiles, 4)
         else:
             transpose_rows(rows, width, many, column, min(left, LANES), tiles, LANES)
