@@ -1,4 +1,4 @@
-"""python -m cli: all-pairs distances and more, on Dask."""
+"""python -m cli: all-pairs distances, clusters and more, on Dask."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Whorl(LazyGroup):
 )
 @click.version_option(kernels.__version__, prog_name="whorl", message="%(prog)s %(version)s")
 def main() -> None:
-    """All-pairs Smith-Waterman-Gotoh distances on Dask, with exact kernels and a report."""
+    """All-pairs distances of sequences and KMeans on Dask, with exact kernels and a report."""
 
 
 if __name__ == "__main__":

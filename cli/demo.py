@@ -1,9 +1,10 @@
-"""demo: generated sequences through the applications, to see a report in half a minute."""
+"""demo: generated data through the applications, to see their reports in half a minute."""
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +15,7 @@ from cli.screen import Screen
 from pipelines.app import RunOptions
 
 N_SEQUENCES, N_FAMILIES, LENGTH = 200, 4, 300
+N_POINTS, N_FEATURES, N_CLUSTERS = 20_000, 8, 6
 
 
 @click.command()
@@ -23,38 +25,53 @@ N_SEQUENCES, N_FAMILIES, LENGTH = 200, 4, 300
     default="whorl-demo",
     show_default=True,
     metavar="DIR",
-    help="Folder for the sequences and the results.",
+    help="Folder for the generated data and the results.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def demo(ctx: click.Context, output: str, quiet: bool) -> None:
-    """Run everything on 200 generated sequences of 4 families."""
+    """Run everything on generated data: distances of 200 sequences, clusters of 20,000 points."""
     refuse_windows()
     ctx.meta["whorl.quiet"] = quiet
-    screen = Screen(quiet=quiet)
-    fasta, labels = write_input(Path(output))
-    result = str(Path(output, "swg"))
+    screen, folder = Screen(quiet=quiet), Path(output)
+    fasta, families = write_sequences(folder)
     screen.line("demo", f"{N_SEQUENCES} sequences of {N_FAMILIES} families in {fasta}")
-    swg = importlib.import_module(APPLICATIONS["swg"])
-    config = swg.Config(fasta, labels=labels)
-    arguments = ["run", "swg", fasta, "-o", result, "--labels", labels]
+    # a demo shows the cluster, though so little work needs none
+    run_one(ctx, "swg", folder, {"sequences": fasta, "labels": families}, screen, "tasks")
+    points, clusters = write_points(folder)
+    screen.line("demo", f"{N_POINTS:,} points in {N_CLUSTERS} clusters in {points}")
+    given = {"points": points, "labels": clusters, "n_clusters": N_CLUSTERS, "n_init": 10}
+    run_one(ctx, "kmeans", folder, given, screen, "auto")
+
+
+def run_one(
+    ctx: click.Context, name: str, folder: Path, given: dict[str, Any], screen: Screen,
+    executor: str,
+) -> None:  # fmt: skip
+    """One application on its generated input; tells how to run it again."""
+    module = importlib.import_module(APPLICATIONS[name])
+    result = str(folder / name)
+    source, *rest = given.items()
+    arguments = ["run", name, str(source[1]), "-o", result]
+    for key, value in rest:
+        arguments += ["--" + key.replace("_", "-"), str(value)]
     ctx.meta["whorl.arguments"] = arguments  # what goes on after a stop is that run, not the demo
     command = failures.typed_command(ctx)
     options = RunOptions(
         output=result,
-        executor="tasks",  # a demo shows the cluster, though so little work needs none
+        executor=executor,
         overwrite=True,
-        quiet=quiet,
-        origins=dict.fromkeys(("sequences", "labels", "output", "executor", "overwrite"), "demo"),
+        quiet=screen.quiet,
+        origins=dict.fromkeys((*given, "output", "executor", "overwrite"), "demo"),
         command=tuple(command),
     )
-    execute(ctx, "swg", swg, config, options, screen)
+    execute(ctx, name, module, module.Config(**given), options, screen)
     screen.line("report", f"{result}/report.html")
     screen.line("again", failures.quoted([*command, "--overwrite"]))
     click.echo(result)
 
 
-def write_input(folder: Path) -> tuple[str, str]:
+def write_sequences(folder: Path) -> tuple[str, str]:
     """The same sequences each time: (FASTA, labels)."""
     from pipelines import generate
 
@@ -67,3 +84,13 @@ def write_input(folder: Path) -> tuple[str, str]:
         classes=N_FAMILIES,
         random_state=0,
     )
+
+
+def write_points(folder: Path) -> tuple[str, str]:
+    """The same points each time: (.npy, labels)."""
+    from pipelines import generate_points
+
+    points, labels = str(folder / "points.npy"), str(folder / "points.labels.tsv")
+    clouds = generate_points.Clouds(N_POINTS, N_FEATURES, N_CLUSTERS, cluster_std=3.0)
+    generate_points.write_points(points, clouds, labels)
+    return points, labels

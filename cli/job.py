@@ -173,7 +173,7 @@ def check_converged(
     if getattr(config, "strict", False) and result.get("converged") is False:
         ctx.meta["whorl.folder"] = None  # complete: nothing to go on with
         raise NotConverged(
-            f"{chosen.output} is complete, but not converged after {result['n_iter']:,} "
-            "iterations.",
+            f"{chosen.output} is complete, but not converged after "
+            f"{units.count(result['n_iter'], 'iteration')}.",
             remedy="Raise --max-iter or --tol, or leave out --strict.",
         )

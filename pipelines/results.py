@@ -183,8 +183,9 @@ class ResultFolder:
                 continue
             data = files[name] if name in files else self.folder.get(name)
             hashes[name] = hashlib.sha256(data).hexdigest()
-            is_result = name.endswith(".tsv")
-            outputs.append({"name": name} | ({"sha256": hashes[name]} if is_result else {}))
+            is_result = name.endswith((".tsv", ".npy"))
+            outputs.append({"name": name} | arrays.npy_facts(name, data))
+            outputs[-1] |= {"sha256": hashes[name]} if is_result else {}
         final = {**self._started, "finished": time.time(), **run}
         final |= {"status": "complete", "outputs": outputs}
         run_bytes = to_json(final)

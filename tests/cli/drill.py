@@ -20,8 +20,12 @@ main(prog_name="whorl")
 def start(*arguments, cwd):
     """`whorl run fake numbers.txt -o out ...` in its own process group."""
     Path(cwd, "numbers.txt").write_text("\n".join(map(str, range(200))))
+    return start_command("run", "fake", "numbers.txt", "-o", "out", *arguments, cwd=cwd)
+
+
+def start_command(*words, cwd):
+    """A whorl command in its own process group, its temporary files in tmp below cwd."""
     Path(cwd, "tmp").mkdir(exist_ok=True)
-    words = ["run", "fake", "numbers.txt", "-o", "out", *arguments]
     return subprocess.Popen(
         [sys.executable, "-c", FAKE, *words],
         cwd=cwd,

@@ -110,11 +110,13 @@ def test_existing_result__is_not_touched_without_overwrite():
 
 
 @pytest.mark.slow
-def test_demo__runs_twice_and_names_the_report():
+def test_demo__runs_twice_and_names_the_reports():
     for _ in range(2):
         result = whorl("demo", "-o", "there")
         assert result.exit_code == 0, result.output
-        assert result.stdout == "there/swg\n"
-        assert "report          there/swg/report.html" in result.stderr
-        assert b"<html" in Path("there/swg/report.html").read_bytes()[:2000]
-    assert whorl("verify", "there/swg").exit_code == 0
+        assert result.stdout == "there/swg\nthere/kmeans\n"
+        for name in ("swg", "kmeans"):
+            assert f"report          there/{name}/report.html" in result.stderr
+            assert b"<html" in Path(f"there/{name}/report.html").read_bytes()[:2000]
+    for name in ("swg", "kmeans"):
+        assert whorl("verify", f"there/{name}").exit_code == 0
