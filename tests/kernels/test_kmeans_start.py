@@ -192,16 +192,18 @@ def test_start__refuses_distances_that_overflow(method, rng):
 
 
 def test_plus_plus__draws_by_weight_times_squared_distance():
-    """All pairs of centroids of a few points, as often as the rule says: the first by weight, of
-    two candidates by what is left the one that leaves less."""
+    """All pairs of centroids of a few points, as often as the rule says: the first by weight, the
+    second the one that leaves least of several that are drawn by what the first one left."""
     x, weights = np.array([0.0, 1.0, 1.5, 4.0]), np.array([2.0, 1.0, 3.0, 0.5])
-    expected = np.zeros((4, 4))
+    trials, expected = 2 * kmeans_start.TRIALS, np.zeros((4, 4))
     for first, p in enumerate(weights / weights.sum()):
         left = weights * (x - x[first]) ** 2
         potential = (weights * np.minimum((x - x[first]) ** 2, (x - x[:, None]) ** 2)).sum(axis=1)
-        for one, two in itertools.product(range(4), repeat=2):
-            better = two if potential[two] < potential[one] else one
-            expected[first, better] += p * left[one] * left[two] / left.sum() ** 2
+        for second in range(4):
+            worse, same = potential > potential[second], potential == potential[second]
+            assert same.sum() == 1
+            none_better = np.array([left[worse | same].sum(), left[worse].sum()]) / left.sum()
+            expected[first, second] = p * np.subtract(*none_better**trials)
     blocks = clouds.blocks_of(x[:, None], weights, [1, 3])
     found = np.zeros((4, 4))
     for seed in range(3000):
