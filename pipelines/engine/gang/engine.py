@@ -13,18 +13,18 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import dask
-from distributed import Semaphore
 
 from pipelines.engine import visible
 from pipelines.engine.attempt import AttemptFailed, raise_unless_retried
 from pipelines.engine.errors import ChunkBroken, EngineError
 from pipelines.engine.gang import seat
+from pipelines.engine.gang.crowd import Crowd
 from pipelines.engine.gang.door import Address
 from pipelines.engine.gang.hello import Ticket
 from pipelines.engine.gang.rank import Broken, ChunkPart, Done, Orders, Part, StepPart
@@ -42,9 +42,7 @@ BACK_OFF_S = 0.2  # doubled with every time that a gang did not assemble
 LONGEST_BACK_OFF_S = 5.0
 MOST_MISSES = 3  # then a worker that never comes in time is left out for a while
 SILENT_S = 3.0  # without a heartbeat, of one that did not come: they are sent twice a second
-LOCK = "whorl-gang"
-TURNS = 5  # runs for which a driver waits for others after it met them
-LOCK_S = 30.0  # nobody waits longer for the others to assemble
+MOST_TRIES = 100
 ASK_S = 5.0  # for a worker to tell where its door is
 EVICT_GAIN_S = 0.05  # of an iteration: less is not worth reading partitions anew
 
@@ -65,14 +63,17 @@ class GangEngine(TasksEngine):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if self._scratch is not None:  # own workers: states need not pass through the scheduler
+            self.client.direct_to_workers = True
         self._seat = f"gang-{uuid.uuid4().hex}"
         self._is_seated = False
         self._doors: dict[str, Address] = {}
+        self._experienced: set[str] = set()  # workers that were in a chunk that ended
         self._kept: Kept | None = None
         self._usual_s: dict[tuple[str, str], float] = {}
         self._algorithms: dict[tuple[str, str, int], str] = {}
         self._owners: dict[str, tuple[dict[str, list[int]], tuple[int, ...]]] = {}
-        self._crowded = 0  # runs to come that take turns with other gangs
+        self._crowd = Crowd(self.client)
 
     # What it does
 
@@ -132,6 +133,11 @@ class GangEngine(TasksEngine):
                 if attempts >= RETRIES:
                     raise EngineError(f"a step broke {attempts} times: {error}") from error
 
+    def close(self) -> None:
+        if not self._closed:
+            self._crowd.close()
+        super().close()
+
     # A run, from its assembly to its end
 
     def _assembled(
@@ -145,8 +151,8 @@ class GangEngine(TasksEngine):
         misses: Counter[str] = Counter()
         tries = 0
         while True:
-            gang = self._gather(partitions, usual_s, patient=not tries and usual_s is None)
-            with self._turn():
+            gang = self._gather(partitions, usual_s, first=not tries)
+            with self._crowd.turn():
                 GangRun(self, gang).to_the_end(verb, parts(gang))
             for rank, answer in gang.lacks.items():
                 if not answer.leaves:
@@ -157,7 +163,13 @@ class GangEngine(TasksEngine):
                 return gang
             if not gang.lacks:
                 tries += 1
-                self._crowded = TURNS
+                if tries >= MOST_TRIES:
+                    raise EngineError(
+                        f"the workers' slots were not free at the same time in {tries} attempts",
+                        remedy="Wait until other work on the cluster is done, or use tasks.",
+                    )
+                self._crowd.met()
+                self._doors.clear()  # one may have been closed and opened elsewhere
                 self._leave_out(misses, {gang.workers[rank] for rank in gang.late})
                 longest = min(BACK_OFF_S * 2**tries, LONGEST_BACK_OFF_S)
                 time.sleep(random.uniform(0.5, 1.0) * longest)
@@ -174,13 +186,12 @@ class GangEngine(TasksEngine):
                 self.pins.bench(address, "busy with other tasks")
                 misses[address] = 0
 
-    def _gather(self, partitions: Partitions, usual_s: float | None, patient: bool) -> Gang:
+    def _gather(self, partitions: Partitions, usual_s: float | None, first: bool) -> Gang:
         """Who takes part, in the order of their partitions, and where to meet."""
         self._sit_down()
         while True:
             homes = self.pins.ensure(partitions)
             workers = sorted(homes, key=lambda address: homes[address][0])
-            new = not self._doors.keys() >= set(workers)
             if all([self._find_door(worker) for worker in workers]):
                 break
         homes_before, owners = self._owners.get(partitions.key, ({}, ()))
@@ -188,7 +199,8 @@ class GangEngine(TasksEngine):
             ranks = {leaf: rank for rank, worker in enumerate(workers) for leaf in homes[worker]}
             owners = tuple(ranks[leaf] for leaf in range(partitions.n))
             self._owners[partitions.key] = (homes, owners)
-        assembly_s = FIRST_ASSEMBLY_S if new or patient else ASSEMBLY_S
+        strange = usual_s is None or not self._experienced >= set(workers)
+        assembly_s = FIRST_ASSEMBLY_S if first and strange else ASSEMBLY_S
         doors = tuple(self._doors[worker] for worker in workers)
         orders = Orders(self._seat, Ticket(), doors, owners, assembly_s, usual_s)
         return Gang(workers, owners, orders)
@@ -219,27 +231,14 @@ class GangEngine(TasksEngine):
         if isinstance(found, tuple):
             self._doors[worker] = found
             return True
+        if isinstance(found, str):
+            raise EngineError(
+                f"{self.name_of(worker)} cannot take part in a gang: {found}",
+                remedy=f"Set {PORTS} in Dask's configuration to free ports, or use tasks.",
+            )
         self.refresh()
         self.pins.bench(worker, "does not tell where its gang socket is")
         return False
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """For a while after two gangs met, only one of those is on its way at a time.
-
-        The lease of a driver that was killed ends by itself.
-        """
-        if not self._crowded:
-            yield
-            return
-        self._crowded -= 1
-        lock = Semaphore(1, LOCK, scheduler_rpc=self.client.scheduler, loop=self.client.loop)
-        mine = lock.acquire(timeout=LOCK_S)
-        try:
-            yield
-        finally:
-            if mine:
-                lock.release()
 
     # What comes of it
 
@@ -300,6 +299,7 @@ class GangEngine(TasksEngine):
     ) -> None:
         """What the next chunk profits from; and who was slow."""
         first = answers[0]
+        self._experienced |= set(gang.workers)
         self._kept = Kept(first.token, done.state, frozenset(gang.workers))
         self._usual_s[name] = median(row.stopped - row.started for row in done.rows)
         self._algorithms[(*name, len(gang.workers))] = first.algorithm

@@ -34,7 +34,7 @@ from pipelines.engine.stragglers import rebalance
 
 STOP = 1  # flag of rank 0: this iteration is the chunk's last one
 HOLDS = 2  # flag before the first iteration: this rank has the state
-FIRST_S = 180.0  # for an iteration of which nothing is known: kernels compile, files are read
+FIRST_S = 600.0  # for an iteration of which nothing is known: kernels compile, files are read
 LEAST_S = 5.0  # after so long without a word a rank is given up
 USUAL_TIMES = 20
 LOOK_BACK = 16  # iterations

@@ -43,31 +43,50 @@ class Seat(WorkerPlugin):
 
     def __init__(self, name: str, ports: str | int | None = None, local: bool = True):
         self.name, self.ports, self.local = name, ports, local
+        self._door: Door | None = None
         self._kept: tuple[str, Any] | None = None  # token and state of the last chunk
         self._links: dict[bytes, Links] = {}
         self._aborted: deque[bytes] = deque(maxlen=REMEMBERED)
 
     def setup(self, worker: Worker) -> None:
-        ports = port_range(dask.config.get(PORTS, None) or self.ports)
-        where = (str(get_address_host(worker.address)), ports)
-        accepting: ssl.SSLContext | None = None
+        """Never raises: a worker that cannot have a seat is told of when it is asked for it, and
+        works for others."""
+        self._worker, self._door = worker, None
         self.calling: ssl.SSLContext | None = None
-        if worker.address.startswith("tls://"):
-            self.calling = worker.security.get_connection_args("worker")["ssl_context"]
-            accepting = worker.security.get_listen_args("worker")["ssl_context"]
-            # a caller that only ever sends would leave the ticket unread, and its end would then
-            # reset the connection and lose what was sent last
-            accepting.num_tickets = 0
-        self._open_door = lambda: Door(*where, accepting, self.local)
-        self.door = self._open_door()
         worker.extensions[self.name] = self
+        with contextlib.suppress(OSError, ValueError):
+            self.address()
 
     def teardown(self, worker: Worker) -> None:
         worker.extensions.pop(self.name, None)
         self._kept = None
         for run in list(self._links):
             self.abort(run)
-        self.door.close()
+        if self._door is not None:
+            self._door.close()
+
+    @property
+    def door(self) -> Door:
+        """One that closed for want of runs is opened again. OSError, ValueError: see address()."""
+        if self._door is None or self._door.closed:
+            self._door = self._open_door()
+        return self._door
+
+    def address(self) -> Address:
+        """Where the door is. OSError when no port is free, ValueError when `ports` is nonsense."""
+        return self.door.address
+
+    def _open_door(self) -> Door:
+        worker = self._worker
+        ports = port_range(dask.config.get(PORTS, None) or self.ports)
+        accepting: ssl.SSLContext | None = None
+        if worker.address.startswith("tls://"):
+            self.calling = worker.security.get_connection_args("worker")["ssl_context"]
+            accepting = worker.security.get_listen_args("worker")["ssl_context"]
+            # a caller that only ever sends would leave the ticket unread, and its end would then
+            # reset the connection and lose what was sent last
+            accepting.num_tickets = 0
+        return Door(str(get_address_host(worker.address)), ports, accepting, self.local)
 
     def keep(self, token: str, state: Any) -> None:
         self._kept = (token, state)
@@ -99,12 +118,6 @@ class Seat(WorkerPlugin):
         if links is not None:
             links.abort()
 
-    def address(self) -> Address:
-        """Where the door is; one that closed for want of runs is opened again."""
-        if self.door.closed:
-            self.door = self._open_door()
-        return self.door.address
-
 
 def seat_here(name: str, dask_worker: Worker | None = None) -> Seat | None:
     """The seat of this worker, None while there is none. Tasks need not name their worker."""
@@ -113,10 +126,13 @@ def seat_here(name: str, dask_worker: Worker | None = None) -> Seat | None:
     return found
 
 
-def seat_address(name: str, dask_worker: Worker | None = None) -> Address | None:
-    """For client.run: where the other ranks reach this worker."""
+def seat_address(name: str, dask_worker: Worker | None = None) -> Address | str | None:
+    """For client.run: where the other ranks reach this worker, or why they do not."""
     seat = seat_here(name, dask_worker)
-    return seat.address() if seat is not None else None
+    try:
+        return seat.address() if seat is not None else None
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
 def abort(name: str, run: bytes, dask_worker: Worker | None = None) -> None:

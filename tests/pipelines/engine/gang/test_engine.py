@@ -4,6 +4,7 @@ import os
 import threading
 import time
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -146,6 +147,16 @@ def _drop_two(key):
     from pipelines.engine import pinned
 
     pinned.cache().drop(key, [0, 6])
+
+
+def test_ports_that_are_nonsense__end_the_run_with_a_remedy(cluster):
+    with (
+        dask.config.set({"whorl.gang.ports": "9000-9100"}),
+        connect("gang", scheduler=cluster.client.scheduler.address) as engine,
+        pytest.raises(EngineError, match=r"worker-\d cannot take part.*FIRST:LAST") as refused,
+    ):
+        result(engine)
+    assert "whorl.gang.ports" in refused.value.remedy
 
 
 def test_two_gangs_at_once__both_come_to_the_end(gang, parts):

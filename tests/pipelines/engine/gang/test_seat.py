@@ -15,7 +15,7 @@ from pipelines.engine.gang import hello
 from pipelines.engine.gang.comm import Comm
 from pipelines.engine.gang.hello import HELLO, MARK, Ticket
 from pipelines.engine.gang.links import Links
-from pipelines.engine.gang.seat import PORTS, NotAssembled, Seat, meet, port_range
+from pipelines.engine.gang.seat import PORTS, NotAssembled, Seat, meet, port_range, seat_address
 from tests.pipelines.engine.gang import mesh
 
 TLS = Security.temporary()
@@ -244,9 +244,10 @@ def test_dead_worker__is_missing_at_once():
 def test_door__closes_when_no_run_comes_and_opens_on_demand(monkeypatch):
     monkeypatch.setattr(door_module, "IDLE_S", 0.1)
     with seats(1) as made:
-        made[0].door._ring()
-        made[0].door._thread.join(timeout=5)
-        assert made[0].door.closed
+        first = made[0].door
+        first._ring()
+        first._thread.join(timeout=5)
+        assert first.closed
         monkeypatch.setattr(door_module, "IDLE_S", 100)
         assert come(made, [Ticket()]) == [[0]]
         assert not made[0].door.closed
@@ -261,6 +262,18 @@ def test_ports__are_taken_from_the_range():
             assert all(port < one <= port + 20 for one in ports)
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port} to {port}"):
             door_module.Door("127.0.0.1", range(port, port + 1))
+
+
+def test_worker_without_a_free_port__says_so_when_asked():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        worker = SimpleNamespace(address="tcp://127.0.0.1:1", security=TLS, extensions={})
+        for ports, says in ((port, f"cannot listen on 127.0.0.1 port {port}"), ("x", "FIRST:LAST")):
+            seat = Seat("gang-test", ports)
+            seat.setup(worker)
+            assert says in seat_address("gang-test", worker)
+            seat.teardown(worker)
+    assert seat_address("gang-test", worker) is None
 
 
 @pytest.mark.parametrize("ports", ["x", "9:1", "0", "1:70000", ""])
