@@ -59,7 +59,6 @@ class ShareTask:
     """Works on the leaves that a worker holds.
 
     work      (leaves here, which) -> result
-    sources   leaf -> source of those to load before, for a backup
     drops     leaves that the worker need not hold any more
     """
 
@@ -67,17 +66,12 @@ class ShareTask:
     n: int
     leaves: tuple[int, ...]
     work: Callable[[Leaves, tuple[int, ...]], Any]
-    load: Callable[[Any], Any] | None = None
-    sources: dict[int, Any] = field(default_factory=dict)
     drops: tuple[int, ...] = ()
 
     def __call__(self, worker: str, n_threads: int) -> Answer:
         cache = pinned.cache()
         if self.drops:
             cache.drop(self.key, self.drops)
-        for leaf, source in self.sources.items():
-            assert self.load is not None
-            cache.load(self.key, leaf, self.load, source)
         held = cache.held(self.key)
         missing = tuple(leaf for leaf in self.leaves if leaf not in held)
         started = time.time()
@@ -145,18 +139,10 @@ class Round:
         }
         self._post({address: leaves for address, leaves in found.items() if leaves})
 
-    def _give(self, share: Share, address: str, backup: bool = False) -> None:
-        partitions, holders = self._partitions, self._pins.holders(self._partitions)
-        absent = [leaf for leaf in share.leaves if address not in holders[leaf]] if backup else []
-        task = ShareTask(
-            partitions.key,
-            partitions.n,
-            share.leaves,
-            self._work,
-            partitions.load if absent else None,
-            {leaf: partitions.sources[leaf] for leaf in absent},
-            self._pins.take_drops(partitions, address),
-        )
+    def _give(self, share: Share, address: str) -> None:
+        partitions = self._partitions
+        drops = self._pins.take_drops(partitions, address)
+        task = ShareTask(partitions.key, partitions.n, share.leaves, self._work, drops)
         key = partitions.task_key(self._verb, share.leaves[0])
         post = self._posts.post(address, key, task)
         share.posts.append(post)
@@ -206,22 +192,22 @@ class Round:
         return sum(self._partitions.costs[leaf] for leaf in share.leaves) or 1.0
 
     def _back_up(self) -> None:
-        """Give a late share to an idle worker too, if possible to one that holds its leaves."""
+        """Give a late share to an idle worker that holds its leaves too. Where none does, the late
+        one is waited for: each source is read once."""
         busy = {post.address for post in self._shares}
         idle = [address for address in self._pins.available() if address not in busy]
-        now = time.monotonic()
+        if not idle:
+            return
+        now, holders = time.monotonic(), self._pins.holders(self._partitions)
         for post, share in list(self._shares.items()):
+            able = [a for a in idle if all(a in holders[leaf] for leaf in share.leaves)]
             others = [pace * self._cost(share) for pace in self._paces]
             running_s = now - post.posted_at
-            if len(share.posts) > 1 or not should_back_up(running_s, others, len(idle)):
+            if len(share.posts) > 1 or not should_back_up(running_s, others, len(able)):
                 continue
-            holders = self._pins.holders(self._partitions)
-            chosen = max(
-                idle, key=lambda address: sum(address in holders[leaf] for leaf in share.leaves)
-            )
-            idle.remove(chosen)
-            self._give(share, chosen, backup=True)
-            name = self._engine.name_of(chosen)
+            idle.remove(able[0])
+            self._give(share, able[0])
+            name = self._engine.name_of(able[0])
             self._engine.tell(BackupStarted(self._verb, share.leaves, name))
 
 

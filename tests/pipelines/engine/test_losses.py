@@ -95,7 +95,7 @@ def test_partition_that_kills_its_workers__ends_the_run(own):
 
 @pytest.mark.slow
 def test_stopped_worker__is_backed_up_and_left_out_until_it_is_back(own, events):
-    parts = own.partitions(iterative.load, iterative.sources())
+    parts = own.partitions(iterative.load, iterative.sources(), replicas=2)
     stopped = psutil.Process(own.run_everywhere(os.getpid)["worker-1"])
     timer = threading.Timer(4.0, stopped.resume)
     after(own, 5, stopped.suspend)
