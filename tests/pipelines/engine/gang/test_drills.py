@@ -7,9 +7,17 @@ import time
 
 import pytest
 
-from pipelines.engine import ChunkEnded, IterationEnded, RankSlow, RolledBack, connect, iterate
+from pipelines.engine import (
+    ChunkEnded,
+    EngineError,
+    IterationEnded,
+    RankSlow,
+    RolledBack,
+    connect,
+    iterate,
+)
 from tests.pipelines.engine.gang import steps
-from tests.pipelines.engine.iterative import START
+from tests.pipelines.engine.iterative import START, die_always
 
 N = 9
 pytestmark = pytest.mark.slow
@@ -93,6 +101,18 @@ def test_ranks_that_are_killed_one_after_another__do_not_stop_it(own, events):
     assert found.state.tobytes() == steps.expected(N, 400).tobytes()
 
 
+def watch_for(engine, events, name):
+    """Set when a worker that was left out takes part again."""
+    came_back = threading.Event()
+
+    def watch(event):
+        if isinstance(event, ChunkEnded) and of(RankSlow, events) and name in event.ranks:
+            came_back.set()
+
+    engine.listen(watch)
+    return came_back
+
+
 @pytest.mark.parametrize("into_s", [0.0, 0.4])
 def test_stopped_rank__is_left_out_and_comes_back(own, events, into_s):
     """Stopped between two chunks, or in the middle of one."""
@@ -105,13 +125,7 @@ def test_stopped_rank__is_left_out_and_comes_back(own, events, into_s):
         timer.start()
 
     thread = after(events, lambda told: of(ChunkEnded, told), stop)
-    came_back = threading.Event()
-
-    def watch(event):
-        if isinstance(event, ChunkEnded) and of(RankSlow, events) and name in event.ranks:
-            came_back.set()
-
-    own.listen(watch)
+    came_back = watch_for(own, events, name)
     state, done, n = START, 0, 60
     parts = own.partitions(steps.load, range(N))
     job = {"map": steps.slow_means, "update": steps.update, "args": (0.005,)}
@@ -127,6 +141,18 @@ def test_stopped_rank__is_left_out_and_comes_back(own, events, into_s):
     assert without
     assert of(RankSlow, events)[0].worker == name
     assert len(of(IterationEnded, events)) == done
+
+
+def test_partition_that_kills_every_worker__ends_the_run(own):
+    parts = own.partitions(steps.load, range(N))
+    job = {"map": die_always, "update": steps.update, "state": START}
+    began = time.monotonic()
+    with pytest.raises(
+        EngineError, match=r"chunks broke in a row|workers are gone|no worker"
+    ) as end:
+        iterate(own, parts, **job, max_iter=5)
+    assert end.value.exit_code == 6
+    assert time.monotonic() - began < 120
 
 
 def test_rank_that_dies_while_the_gang_assembles__does_not_hold_the_others(own, events):

@@ -111,6 +111,16 @@ def sum_of_tree(level):
     return level[0]
 
 
+def test_step__means_the_same_alone_and_plain_tasks_refuse_it(gang, parts, cluster):
+    total = gang.spmd(steps.describe, parts, 3.0)[0][3]
+    with connect("serial") as serial:
+        alone = serial.spmd(steps.describe, serial.partitions(steps.load, range(7)), 3.0)
+    assert [(answer[:2], answer[3].tobytes()) for answer in alone] == [((0, 1), total.tobytes())]
+    with pytest.raises(EngineError, match="cannot talk to each other") as refused:
+        cluster.spmd(steps.describe, parts, 3.0)
+    assert "gang" in refused.value.remedy
+
+
 def test_step_that_raises__is_told_and_frees_the_others(gang, parts):
     with pytest.raises(TaskFailed, match=r"spmd.*the last rank"):
         gang.spmd(steps.raise_on_last, parts)
