@@ -20,7 +20,7 @@ from pipelines.engine.events import (
 from pipelines.engine.job import Row
 from pipelines.happenings import Happenings
 
-MOST_TASKS = 20_000
+MOST_TASKS, LEAST_TASK_S = 20_000, 0.001  # tasks that are drawn, and how long they take at least
 NOTED = (PartitionsMoved, RolledBack, Checkpointed, BackupStarted, RankSlow)
 FACTS = ("run", "iteration", "job", "started", "mapped", "stopped", "seconds")  # of every row
 
@@ -30,7 +30,8 @@ class IterationLog(Happenings):
 
     rows       one dict an iteration: `FACTS`, those of `begin`, and what the job records
     chunks     one dict a chunk: run, key, first, n_iter, overhead_s, ranks (how many), workers
-    timeline   {"worker", "started", "stopped", "kind"} of each task, of the first MOST_TASKS
+    timeline   {"worker", "started", "stopped", "kind"} of each task, but not of more than
+               MOST_TASKS and not of those shorter than LEAST_TASK_S
     """
 
     def __init__(self) -> None:
@@ -61,12 +62,16 @@ class IterationLog(Happenings):
         elif isinstance(event, ChunkEnded):
             ranks = {"ranks": len(event.ranks), "workers": list(event.ranks)}
             self.chunks.append(self._of_run | dataclasses.asdict(event) | ranks)
-        elif isinstance(event, TaskEnded) and len(self.timeline) < MOST_TASKS:
-            span = {"started": event.started, "stopped": event.stopped}
-            kind = event.key.partition("-")[0]
-            self.timeline.append({"worker": event.worker, **span, "kind": kind})
+        elif isinstance(event, TaskEnded):
+            self._draw(event)
         elif isinstance(event, NOTED):
             self.note(type(event).__name__, **dataclasses.asdict(event))
+
+    def _draw(self, task: TaskEnded) -> None:
+        if len(self.timeline) < MOST_TASKS and task.stopped - task.started >= LEAST_TASK_S:
+            span = {"started": task.started, "stopped": task.stopped}
+            kind = task.key.partition("-")[0]
+            self.timeline.append({"worker": task.worker, **span, "kind": kind})
 
 
 def log_lines(log: IterationLog) -> list[dict[str, Any]]:

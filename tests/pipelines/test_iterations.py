@@ -77,13 +77,15 @@ def test_log__is_read_again_as_it_was(log):
     assert told["backups"] == []
 
 
-def test_timeline__is_cut_after_many_tasks(monkeypatch):
+def test_timeline__leaves_out_short_tasks_and_is_cut_after_many(monkeypatch):
     monkeypatch.setattr(iterations, "MOST_TASKS", 3)
     log = IterationLog()
+    log(TaskEnded("start-points-9", "w0", 1.0, 1.0005, 1))
+    assert log.timeline == []
     for number in range(5):
         log(TaskEnded(f"start-points-{number}", "w0", 1.0, 2.0, 1))
     assert len(log.timeline) == 3
-    assert len(log.worker_of) == 5
+    assert len(log.worker_of) == 6
 
 
 def test_imbalance__is_1_where_one_does_all():
