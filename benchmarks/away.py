@@ -63,7 +63,11 @@ class Away:
         )
         theirs.close()
         self._pipe = ours
-        self.facts: dict[str, Any] = self._answer()
+        try:
+            self.facts: dict[str, Any] = self._answer()
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, method: str, *args: Any) -> Any:
         """What the method returns there. PeerFailed when it raises or takes ANSWER_S."""

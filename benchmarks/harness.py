@@ -120,7 +120,7 @@ def cpu_ratio(ours: Contender, other: Contender) -> float | None:
 
     None where the CPU seconds of one of them are not known.
     """
-    if ours.elsewhere or other.elsewhere:
+    if ours.elsewhere or other.elsewhere or not min(ours.cpu_s + other.cpu_s):
         return None
     weight = ours.cells / other.cells
     pairs = zip(ours.cpu_s, other.cpu_s, strict=False)
