@@ -49,14 +49,15 @@ class ApplicationCommand(click.Command):
     """A command whose help tells its own options before those of every run."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        section_of = {field.name: "Options of every run" for field in declared(RunOptions)}
+        shared = "Options of every run"
+        section_of = {field.name: shared for field in declared(RunOptions)} | {"config": shared}
         section_of |= {field.name: "Options of iterations" for field in declared(IterativeOptions)}
-        section_of |= dict.fromkeys(("config", "help"), "Options of every run")
         own = f"Options of {self.name}"
         rows: dict[str, list[tuple[str, str]]] = {own: [], "Options of iterations": []}
         for param in self.get_params(ctx):
-            if record := param.get_help_record(ctx):
-                rows.setdefault(section_of.get(param.name, own), []).append(record)
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)):
+                title = shared if "--help" in param.opts else section_of.get(param.name, own)
+                rows.setdefault(title, []).append(record)
         for title, records in rows.items():
             if records:
                 with formatter.section(title):

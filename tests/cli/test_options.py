@@ -213,6 +213,8 @@ def test_help__tells_defaults_and_each_sentence_ends_with_a_full_stop():
     assert result.output.index("Options of swg:") < result.output.index("--gap-open")
     assert result.output.index("Options of iterations:") < result.output.index("--replicas")
     assert result.output.index("Options of every run:") < result.output.index("--nworkers")
+    assert result.output.index("Options of every run:") < result.output.index("--help")
+    assert result.output.count("A file.") <= 1
 
 
 @pytest.mark.parametrize(("given", "value"), [("3", 3), ("2:20", "2:20"), ("7:7", 7)])
