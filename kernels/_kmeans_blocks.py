@@ -28,9 +28,10 @@ class _Last:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._key: tuple[Any, ...] = ()
-        self._value: Centre | None = None
+        self._value: tuple[Centre, bool] | None = None
 
-    def packed(self, centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Centre:
+    def packed(self, centroids: np.ndarray, frame: Any, dtype: np.dtype) -> tuple[Centre, bool]:
+        """The packed centroids, and whether the filters may be used."""
         with self._lock:
             old = self._key
             if not (
@@ -40,13 +41,27 @@ class _Last:
                 and old[2].shape == centroids.shape
                 and np.array_equal(old[2], centroids)
             ):
-                self._value = pack(centroids, frame, dtype)
-                self._key = (dtype, frame.origin, centroids.copy())
+                centre = pack(centroids, frame, dtype)
+                self._value = centre, is_filtered(centre)
+                self._key = (dtype, frame.origin, centre.centroids)
             assert self._value is not None
             return self._value
 
 
-_last = _Last()
+class _Scratch(threading.local):
+    """Two works of each thread, kept while points and centroids have the same shape."""
+
+    shape: tuple[int, int] | None = None
+    works: tuple[_nearest.Work, _nearest.Work]
+
+    def of(self, d: int, k: int) -> tuple[_nearest.Work, _nearest.Work]:
+        if self.shape != (d, k):
+            self.works = _nearest.work_for(d, k), _nearest.work_for(d, k)
+            self.shape = d, k
+        return self.works
+
+
+_last, _scratch = _Last(), _Scratch()
 
 
 def scale_of(frame: Any) -> tuple[float, float]:
@@ -75,7 +90,7 @@ def pack(centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Centre:
         halves[:k] = np.square(centred).sum(axis=1) / 2
     pairs, pair_halves, blur = pack_pairs(centred, grain)
     return Centre(
-        in_blocks(values), halves, pairs, pair_halves, centroids,
+        in_blocks(values), halves, pairs, pair_halves, centroids.copy(),
         np.ascontiguousarray(centroids.T), origin, np.tile(origin, TILE), scale, grain,
         (1.25 * d + 10) * 2.0**-25, blur,
     )  # fmt: skip
@@ -150,6 +165,11 @@ class Memory:
             self.rounding = _nearest.rounding_of(points, centre)
         return (self.rounding + centre.blur) * (1 + 1e-6)
 
+    def fits(self, centroids: np.ndarray, frame: Any) -> bool:
+        """Whether this is the memory of so many centroids and that frame."""
+        same = self.origin is frame.origin or np.array_equal(self.origin, frame.origin)
+        return same and self.centroids.shape == centroids.shape
+
     def rest(self) -> None:
         """Forget how far the centroids have moved: right before all rows are measured."""
         self.moved = np.zeros(len(self.centroids))
@@ -179,18 +199,12 @@ def _down(values: Any) -> Any:
 def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory:
     """Bring the block's memory up to these centroids."""
     memory = block.memory.get("kmeans")
-    fits = (
-        memory is not None
-        and memory.centroids.shape == centroids.shape
-        and np.array_equal(memory.origin, frame.origin)
-    )
-    centre = _last.packed(centroids, frame, block.points.dtype)
-    if not fits:
+    centre, filtered = _last.packed(centroids, frame, block.points.dtype)
+    if memory is None or not memory.fits(centroids, frame):
         memory = block.memory["kmeans"] = Memory(block, centroids, frame)
         bounds = False
-    k, d = centroids.shape
-    points, work = block.points, _nearest.work_for(d, k)
-    if not is_filtered(centre):
+    points, (work, rest) = block.points, _scratch.of(centroids.shape[1], len(centroids))
+    if not filtered:
         memory.centroids = centroids.copy()
         memory.rest()
         _lloyd.label_by_definition(points, centre, memory.bounds(), memory.sums, work)
@@ -199,11 +213,14 @@ def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory
     memory.follow(centroids, centre.scale)
     which = _lloyd.ALL
     if bounds:
-        few = _lloyd.count_candidates(memory.bounds()) < DENSE_SHARE * len(points)
-        which = _lloyd.ALL if not few else _lloyd.TIGHT if k * d > DEAR else _lloyd.LOOSE
+        loose = _lloyd.count_candidates(memory.bounds())
+        if not loose:
+            return memory
+        if loose < DENSE_SHARE * len(points):
+            which = _lloyd.TIGHT if centroids.size > DEAR else _lloyd.LOOSE
     if which == _lloyd.ALL:
         memory.rest()
-    blur, rest = memory.blur(points, centre), _nearest.work_for(d, k)
+    blur = memory.blur(points, centre)
     left = _lloyd.label_rows(points, blur, centre, memory.bounds(), memory.sums, which, work, rest)
     if blur >= 0 and which == _lloyd.ALL and left > USELESS_SHARE * len(points):
         memory.rounding = math.inf

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernels._jit import njit
-from kernels._nearest import BATCH, SAFE, make_certain, measure
+from kernels._nearest import SAFE, make_certain, measure
 
+SCAN = 8192  # rows that are tested before those that did not pass are measured
 ALL, LOOSE, TIGHT = 0, 1, 2
 
 
@@ -146,10 +147,10 @@ def label_rows(points, blur, centre, bounds, sums, which, work, rest):
     """
     n = points.shape[0]
     batch, numbers = work.norms.shape[0], work.numbers
-    waiting = np.empty(BATCH + batch, np.int64)
+    waiting = np.empty(SCAN + batch, np.int64)
     left, open_ = 0, 0
-    for start in range(0, n, BATCH):
-        stop = min(n, start + BATCH)
+    for start in range(0, n, SCAN):
+        stop = min(n, start + SCAN)
         before = left
         if which == ALL:
             for row in range(start, stop):

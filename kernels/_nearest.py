@@ -141,9 +141,10 @@ def round_rows(points, count, start, centre, work):
     if wide == d:
         step = TILE * d  # a period of origins, long enough for whole vectors
         for first in range(0, count * d, step):
-            at = start * d + first
+            # slices, since sums of numbers as an index might be negative for all Numba knows
+            given, rounded = source[start * d + first :], out[first : first + step]
             for t in range(step):
-                out[first + t] = round_half(np.float32((source[at + t] - origins[t]) * factor))
+                rounded[t] = round_half(np.float32((given[t] - origins[t]) * factor))
         return
     for p in range(count):
         at, to = (start + p) * d, p * wide
@@ -209,17 +210,16 @@ def norm_tiles(d, count, centre, work):
     """Half the squared lengths of the points in the tiles, summed in four chains."""
     half, bias = np.float32(0.5), np.float32(1 + 10 * centre.slack)
     tiles, norms = work.tiles, work.norms
-    sums = np.zeros(4 * TILE, np.float32)
+    sums = np.zeros((4, TILE), np.float32)
     for first in range(0, count, TILE):
         sums[:] = 0
         for c in range(d):
-            chain, place = c % 4 * TILE, first * d + c * TILE
+            chain, column = sums[c % 4], tiles[first * d + c * TILE :]
             for p in range(TILE):
-                x = tiles[place + p]
-                sums[chain + p] += x * x
+                chain[p] += column[p] * column[p]
+        here = norms[first : first + TILE]
         for p in range(TILE):
-            total = (sums[p] + sums[TILE + p]) + (sums[2 * TILE + p] + sums[3 * TILE + p])
-            norms[first + p] = total * half * bias
+            here[p] = ((sums[0, p] + sums[1, p]) + (sums[2, p] + sums[3, p])) * half * bias
 
 
 @njit
