@@ -32,6 +32,7 @@ from pipelines.engine.job import Row
 PARTS = ("empty", "partitions", "identity", "share")
 PEERS = {"PySpark": ("Spark", "pyspark"), "Ray": ("Ray", "ray")}
 FEWEST = 4
+MOST_TASKS_BYTES = 10_000_000  # of the state: beyond, tasks take seconds
 FASTER = ("ours is", "lowest", "highest")
 
 
@@ -47,17 +48,21 @@ class Empty:
 
     def run(self) -> Timed:
         """Median seconds of one iteration inside its chunk."""
-        if not self.count:  # off the clock: what a first chunk costs, then how many fit
-            for count in (FEWEST, 3 * FEWEST):
-                started = time.perf_counter()
-                rows = self._iterate(count)
-                took = statistics.median(inside(rows)) if count > FEWEST else 1.0
-            spare = self.seconds - (time.perf_counter() - started - took * count)
-            self.count = max(FEWEST, int(max(spare, self.seconds / 2) / max(took, 1e-6)))
+        if not self.count:
+            self.count = self._count()
         started = time.perf_counter()
         rows = self._iterate(self.count)
         self.all_in_s = (time.perf_counter() - started) / self.count
         return Timed(self.is_right, statistics.median(inside(rows)))
+
+    def _count(self) -> int:
+        """How many iterations fit into the seconds, with the start and the end of iterate()."""
+        self._iterate(FEWEST)  # what a first chunk costs beside
+        started = time.perf_counter()
+        rows = self._iterate(3 * FEWEST)
+        each = statistics.median(inside(rows))
+        beside = time.perf_counter() - started - each * len(rows)
+        return max(FEWEST, int(max(self.seconds - beside, self.seconds / 2) / max(each, 1e-6)))
 
     def all_in(self) -> Timed:
         """Of the same run: the wall time of iterate() by the number of iterations."""
@@ -119,9 +124,9 @@ def _empty(engine: Any, ranks: int, setting: Setting) -> list[dict]:
             aways = {name: stack.enter_context(away) for name, away in _peers(setting)}
             tasks = stack.enter_context(_connect("tasks", ranks))
         for nbytes in setting.sizes:
-            group = _ours(engine, f"gang, {ranks} ranks", n, nbytes, setting)
-            if tasks is not None:
-                group += _ours(tasks, f"tasks, {ranks} workers", n, nbytes, setting)
+            group = _ours(engine, f"gang, {ranks} ranks", n, nbytes, setting.trial_s)
+            if tasks is not None and nbytes <= MOST_TASKS_BYTES:
+                group += _ours(tasks, f"tasks, {ranks} workers", n, nbytes, setting.trial_s)
             group += [_peer(name, away, nbytes, setting) for name, away in aways.items()]
             harness.alternate(group, setting.trials)
             groups.append(group)
@@ -129,8 +134,8 @@ def _empty(engine: Any, ranks: int, setting: Setting) -> list[dict]:
     return [record("empty", title, groups, setting, watch, FASTER) | {"ranks": ranks}]
 
 
-def _ours(engine: Any, name: str, n: int, nbytes: int, setting: Setting) -> list[Contender]:
-    empty = Empty(engine, n, nbytes, setting.trial_s)
+def _ours(engine: Any, name: str, n: int, nbytes: int, seconds: float) -> list[Contender]:
+    empty = Empty(engine, n, nbytes, seconds)
     words = size_words(nbytes)
     return [
         Contender(name, words, 1, empty.run, elsewhere=True, unit=""),
@@ -169,7 +174,7 @@ def _partitions(engine: Any, setting: Setting) -> list[dict]:
             name = f"{n} partitions"
             group = [
                 Contender(f"maps and sums of {n // COMPARED_RANKS}", "", 1, alone.run, unit=""),
-                *_ours(engine, name, n, nbytes, setting),
+                *_ours(engine, name, n, nbytes, setting.trial_s / 3),
             ]
             for contender in group:
                 contender.returns = size_words(nbytes)
