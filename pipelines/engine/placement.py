@@ -280,28 +280,50 @@ def _seconds(
     primary: Sequence[str],
     here: Mapping[int, Sequence[str]],
 ) -> dict[int, str]:
-    """A second holder for each leaf; the one it has is kept unless it has a quarter too much."""
-    order = {name: number for number, name in enumerate(workers)}
-    load = dict.fromkeys(workers, 0.0)
-    fair = 1.25 * sum(weights) / sum(workers.values())
-    chosen: dict[int, str] = {}
-
-    def choose(leaf: int, name: str) -> None:
-        chosen[leaf] = name
-        load[name] += weights[leaf]
-
-    elsewhere = {
-        leaf: [name for name in workers if host_of(name) != host_of(owner)]
+    """A second holder for each leaf; the one it has is kept unless it has a quarter too much, or
+    more than anybody would have if all second holders were chosen anew."""
+    elsewhere = [
+        [name for name in workers if host_of(name) != host_of(owner)]
         or [name for name in workers if name != owner]
-        for leaf, owner in enumerate(primary)
-    }
+        for owner in primary
+    ]
+    anew = _dealt(weights, workers, elsewhere, {})
+    load = _loads(weights, workers, anew)
+    fair = 1.25 * sum(weights) / sum(workers.values())
+    limit = max(fair, *(load[name] / workers[name] for name in workers)) * (1 + 1e-9)
+    kept: dict[int, str] = {}
+    load = dict.fromkeys(workers, 0.0)
     for leaf, owner in enumerate(primary):
         for name in here[leaf]:
-            fits = (load[name] + weights[leaf]) / workers[name] <= fair
+            fits = (load[name] + weights[leaf]) / workers[name] <= limit
             if name != owner and name in elsewhere[leaf] and fits:
-                choose(leaf, name)
+                kept[leaf] = name
+                load[name] += weights[leaf]
                 break
-    for leaf in range(len(primary)):
-        if leaf not in chosen:
-            choose(leaf, min(elsewhere[leaf], key=lambda e: (load[e] / workers[e], order[e])))
-    return chosen
+    return _dealt(weights, workers, elsewhere, kept)
+
+
+def _dealt(
+    weights: Sequence[float],
+    workers: Mapping[str, int],
+    allowed: Sequence[Sequence[str]],
+    kept: Mapping[int, str],
+) -> dict[int, str]:
+    """What is kept, and the rest in turn to the one with the least work among those allowed."""
+    order = {name: number for number, name in enumerate(workers)}
+    load, dealt = _loads(weights, workers, kept), dict(kept)
+    for leaf, names in enumerate(allowed):
+        if leaf not in dealt:
+            name = min(names, key=lambda each: (load[each] / workers[each], order[each]))
+            dealt[leaf] = name
+            load[name] += weights[leaf]
+    return dealt
+
+
+def _loads(
+    weights: Sequence[float], workers: Mapping[str, int], held: Mapping[int, str]
+) -> dict[str, float]:
+    load = dict.fromkeys(workers, 0.0)
+    for leaf, name in held.items():
+        load[name] += weights[leaf]
+    return load

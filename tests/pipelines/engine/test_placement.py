@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.engine.placement import UNMOVED, contiguous_cuts, host_of, place, run_nodes
@@ -123,6 +123,13 @@ def test_place__is_balanced_and_moves_only_from_the_overloaded(costs, threads, l
         <= fresh * changed[name] * (1 + UNMOVED) / 1.03
     }
     assert all(after[leaf] == held[leaf] for leaf in range(n) if held[leaf][0] in calm)
+
+
+@given(some_costs, some_threads, st.sampled_from([1, 2]))
+@example([1.0] * 14, [1] * 5, 2)  # one worker gets more than a quarter over its share
+def test_place__moves_nothing_where_it_has_just_placed(costs, threads, replicas):
+    held = place(len(costs), costs, named(*threads), {}, replicas)
+    assert place(len(costs), costs, named(*threads), held, replicas) == held
 
 
 @given(some_costs, some_threads, some_threads)
