@@ -11,15 +11,13 @@ import numpy as np
 from kernels import _lloyd, _nearest
 from kernels._lloyd import Bounds, Sums
 from kernels._nearest import HIGHEST_PAIR, LONGEST_PAIR, Centre
-from kernels._tiles import HAS_PAIRS, MEMBERS, TILE
+from kernels._tiles import HAS_PAIRS, LANES, MEMBERS, TILE
 
 MOST_COLUMNS = 100_000  # beyond, the error bound of the filter says nothing
 FAR = 1e6  # scaled length of a centroid beyond which the filter is not used
 FILL = 1e30  # half squared length of the centroids that fill the last block
 COARSE = 1e-11  # of the typical deviation in a column: sums of larger steps are not made
-DENSE_SHARE = 0.45  # of candidates, from which on measuring all rows is faster
 USELESS_SHARE = 0.4  # left open by int16, from which on it is not used for the block any more
-DEAR = 600  # multiply-adds of a row, from which on a look at its own centroid first pays
 
 
 class _Last:
@@ -134,7 +132,9 @@ def steps_of(frame: Any) -> tuple[np.ndarray, bool]:
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         steps = np.ldexp(1.0, bits - np.frexp(np.maximum(largest, 1e-290))[1])
         typical = np.sqrt(frame.variances)
-        fine = (1 / steps[:-1] <= COARSE * typical * weight) | (frame.spread == 0)
+        least = min(frame.least_weight, weight)
+        fine = (1 / steps[:-1] <= COARSE * typical * least) | (frame.spread == 0)
+        fine = np.append(fine, 1 / steps[-1] <= COARSE * least)
     return steps, bool(np.all(fine) and np.all(np.isfinite(steps)))
 
 
@@ -152,6 +152,8 @@ class Memory:
         )
         self.labels = np.full(n, -1, np.int32)
         self.upper, self.lower = np.zeros(n, np.float32), np.zeros(n, np.float32)
+        self.loose = 1  # rows that bounds could not hold last time
+        self.ratio = 0.5  # how many of them a look at their own centroids does not hold either
         self.rounding = -1.0  # how far int16 moves a point; -1: not known yet; inf: too far
         self.norms = _lloyd.squared_norms(block.points, frame.origin, self.weights)
         self.centroids = centroids.copy()
@@ -169,6 +171,30 @@ class Memory:
         """Whether this is the memory of so many centroids and that frame."""
         same = self.origin is frame.origin or np.array_equal(self.origin, frame.origin)
         return same and self.centroids.shape == centroids.shape
+
+    def which(self) -> int:
+        """Which rows to measure: a matter of speed only. Costs are in cycles of a core."""
+        loose = _lloyd.count_candidates(self.bounds())
+        if not loose:
+            return _lloyd.NONE
+        k, d = self.centroids.shape
+        measuring = k * d / (2 * LANES if HAS_PAIRS else LANES) + 40
+        scattered = loose * measuring * 1.3
+        looking = loose * (d + 25) + scattered * self.ratio
+        everything = len(self.labels) * measuring
+        cheapest = min(everything, scattered, looking)
+        if cheapest == everything:
+            self.ratio = max(self.ratio * 0.9, 0.05)  # not for ever
+            return _lloyd.ALL
+        self.loose = loose
+        return _lloyd.LOOSE if cheapest == scattered else _lloyd.TIGHT
+
+    def learn(self, which: int, blur: float, measured: int, left_open: int) -> None:
+        """Remember what did not help."""
+        if which == _lloyd.TIGHT:
+            self.ratio = measured / self.loose
+        if blur >= 0 and left_open > USELESS_SHARE * measured and measured > len(self.labels) / 8:
+            self.rounding = math.inf
 
     def rest(self) -> None:
         """Forget how far the centroids have moved: right before all rows are measured."""
@@ -211,19 +237,14 @@ def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory
         memory.lower[:] = 0
         return memory
     memory.follow(centroids, centre.scale)
-    which = _lloyd.ALL
-    if bounds:
-        loose = _lloyd.count_candidates(memory.bounds())
-        if not loose:
-            return memory
-        if loose < DENSE_SHARE * len(points):
-            which = _lloyd.TIGHT if centroids.size > DEAR else _lloyd.LOOSE
+    which = memory.which() if bounds else _lloyd.ALL
+    if which == _lloyd.NONE:
+        return memory
     if which == _lloyd.ALL:
         memory.rest()
     blur = memory.blur(points, centre)
-    left = _lloyd.label_rows(points, blur, centre, memory.bounds(), memory.sums, which, work, rest)
-    if blur >= 0 and which == _lloyd.ALL and left > USELESS_SHARE * len(points):
-        memory.rounding = math.inf
+    found = _lloyd.label_rows(points, blur, centre, memory.bounds(), memory.sums, which, work, rest)
+    memory.learn(which, blur, *found)
     return memory
 
 

@@ -15,7 +15,7 @@ from kernels._jit import njit
 from kernels._nearest import SAFE, make_certain, measure
 
 SCAN = 8192  # rows that are tested before those that did not pass are measured
-ALL, LOOSE, TIGHT = 0, 1, 2
+NONE, ALL, LOOSE, TIGHT = -1, 0, 1, 2
 
 
 class Bounds(NamedTuple):
@@ -44,34 +44,46 @@ class Sums(NamedTuple):
 
 
 @njit
+def changed_places(count, labels, work):
+    """How many of the first `count` rows of work.numbers have a new label; work.again: which."""
+    found, numbers, again = work.found, work.numbers, work.again
+    changed = 0
+    for p in range(count):
+        again[changed] = p
+        changed += found[p] != labels[numbers[p]]
+    return changed
+
+
+@njit
 def book_changes(points, count, bounds, sums, work):
     """Write the labels, and carry the rows whose label changed from one total to the other."""
     d, labels = points.shape[1], bounds.labels
-    found, numbers = work.found, work.numbers
+    found, numbers, again = work.found, work.numbers, work.again
     totals, origin, steps, weights = sums.totals, sums.origin, sums.steps, sums.weights
     weighted, keep = weights.shape[0] > 0, sums.keep
-    for p in range(count):
+    for q in range(changed_places(count, labels, work)):
+        p = again[q]
         row, label = numbers[p], found[p]
         old = labels[row]
-        if old == label:
-            continue
         labels[row] = label
         if not keep:
             continue
         weight = weights[row] if weighted else 1.0
         last = np.int64(np.rint(weight * steps[d]))
-        totals[label, d] += last
+        to, point = totals[label], points[row]
+        to[d] += last
         if old < 0:
             for c in range(d):
-                value = (np.float64(points[row, c]) - origin[c]) * weight
-                totals[label, c] += np.int64(np.rint(value * steps[c]))
+                value = (np.float64(point[c]) - origin[c]) * weight
+                to[c] += np.int64(np.rint(value * steps[c]))
             continue
-        totals[old, d] -= last
+        away = totals[old]
+        away[d] -= last
         for c in range(d):
-            value = (np.float64(points[row, c]) - origin[c]) * weight
+            value = (np.float64(point[c]) - origin[c]) * weight
             whole = np.int64(np.rint(value * steps[c]))
-            totals[label, c] += whole
-            totals[old, c] -= whole
+            to[c] += whole
+            away[c] -= whole
 
 
 @njit
@@ -143,12 +155,12 @@ def label_rows(points, blur, centre, bounds, sums, which, work, rest):
 
     which   ALL: every row; the centroids count as not moved since. LOOSE: those whose bounds do
             not tell that they stay. TIGHT: the same, after a look at their own centroids.
-    Returns how many rows int16 left open.
+    Returns how many rows were measured, and how many of these int16 left open.
     """
     n = points.shape[0]
     batch, numbers = work.norms.shape[0], work.numbers
     waiting = np.empty(SCAN + batch, np.int64)
-    left, open_ = 0, 0
+    left, open_, measured = 0, 0, 0
     for start in range(0, n, SCAN):
         stop = min(n, start + SCAN)
         before = left
@@ -173,10 +185,11 @@ def label_rows(points, blur, centre, bounds, sums, which, work, rest):
                 bound_measured(count, bounds, work)
             book_changes(points, count, bounds, sums, work)
             done += count
+        measured += done
         for place in range(left - done):
             waiting[place] = waiting[done + place]
         left -= done
-    return open_
+    return measured, open_
 
 
 @njit

@@ -23,6 +23,7 @@ import numpy as np
 from kernels import _kmeans_blocks as _blocks
 
 MOST_BLOCKS = 64
+LEFT_OVER = 1e-12  # of a weight that is no weight any more but what rounding left of it
 FEW_CELLS = 2e7  # points x clusters up to which k-means++ is usual: k passes over the points
 FEWEST_ROWS = 2048  # of a block, where there is more than one (the last may have a few less)
 
@@ -45,7 +46,8 @@ class Block:
 
 class Summary(NamedTuple):
     """Of a block or of many: rows, mean, sum of squared deviations, smallest and largest value of
-    each column (d,) float64; total and largest weight; rows of the largest block."""
+    each column (d,) float64; total, largest and smallest weight, of the weights above 0; rows of
+    the largest block."""
 
     rows: int
     mean: np.ndarray
@@ -54,6 +56,7 @@ class Summary(NamedTuple):
     high: np.ndarray
     weight: float
     most_weight: float
+    least_weight: float
     most_rows: int
 
 
@@ -71,6 +74,7 @@ class Frame(NamedTuple):
     rows: int
     weight: float
     most_weight: float
+    least_weight: float
     most_rows: int
 
     @property
@@ -129,6 +133,7 @@ def summary_block(block: Block) -> Summary:
         points.max(axis=0).astype(np.float64),
         float(len(points)) if weights is None else float(weights.sum()),
         1.0 if weights is None else float(weights.max()),
+        1.0 if weights is None else float(weights.min(where=weights > 0, initial=np.inf)),
         len(points),
     )
 
@@ -145,6 +150,7 @@ def join_summaries(a: Summary, b: Summary) -> Summary:
         np.maximum(a.high, b.high),
         a.weight + b.weight,
         max(a.most_weight, b.most_weight),
+        min(a.least_weight, b.least_weight),
         max(a.most_rows, b.most_rows),
     )
 
@@ -158,6 +164,7 @@ def frame_of(summary: Summary) -> Frame:
         summary.rows,
         summary.weight,
         summary.most_weight,
+        summary.least_weight,
         summary.most_rows,
     )
 
@@ -266,6 +273,8 @@ def reseed_step(state: State, far: Far, frame: Frame) -> State:
         old = far.labels[place]
         sums[old] -= moved
         weights[old] -= far.weights[place]
+        if weights[old] <= LEFT_OVER * state.weights[old]:  # it was the last one
+            sums[old], weights[old] = 0, 0
         sums[cluster], weights[cluster] = moved, far.weights[place]
     return _moved(state.centroids, sums, weights, state.inertia, frame)
 
