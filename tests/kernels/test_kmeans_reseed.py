@@ -17,12 +17,7 @@ def iterate(points, centroids, weights=None, cuts=()):
     return clouds.iterate(blocks, state, clouds.frame_of(blocks))
 
 
-left_over = pytest.mark.xfail(strict=True, reason="what is left of fractions counts as a weight")
-
-
-@pytest.mark.parametrize(
-    "make", [None, clouds.whole_weights, pytest.param(clouds.any_weights, marks=left_over)]
-)
+@pytest.mark.parametrize("make", [None, clouds.whole_weights, clouds.any_weights])
 @given(problem=clouds.problems())
 @steady(100)
 def test_iteration__moves_centroids_as_defined(problem, make):
@@ -79,8 +74,8 @@ def test_empty_clusters__more_than_points_take_what_there_is():
 @pytest.mark.parametrize(
     "weights",
     [
-        pytest.param([0.1, 0.2, 0.7, 1 / 3], marks=left_over),
-        pytest.param([1e-3, 7e2, 0.3, 0.1], marks=left_over),
+        [0.1, 0.2, 0.7, 1 / 3],
+        [1e-3, 7e2, 0.3, 0.1],
         None,
     ],
 )
@@ -93,12 +88,7 @@ def test_empty_clusters__a_cluster_robbed_of_all_points_stays(weights):
     np.testing.assert_allclose(state.centroids, expected, rtol=1e-9, atol=1e-9)
 
 
-coarse = pytest.mark.xfail(strict=True, reason="values are rounded relative to the largest weight")
-
-
-@pytest.mark.parametrize(
-    "light", [1e-3, pytest.param(1e-9, marks=coarse), pytest.param(1e-13, marks=coarse)]
-)
+@pytest.mark.parametrize("light", [1e-3, 1e-9, 1e-13])
 def test_centroids__of_light_points_are_means_too(light, rng):
     points = np.concatenate([rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) + 30])
     weights = np.repeat([1.0, light], 40)
