@@ -57,6 +57,7 @@ class SerialEngine:
         self._cache = cache or CacheSize()
         self._folder: Path | None = None
         self._partitions: dict[str, dict[int, int]] = {}  # key -> index -> bytes
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def workers(self) -> list[WorkerInfo]:
@@ -173,9 +174,9 @@ class SerialEngine:
         self, one: Callable[[int], Outcome], partitions: Partitions, verb: str
     ) -> Iterator[tuple[int, Outcome]]:
         """(index, one(index)) of each partition as they end, with three attempts of each."""
-        pool = ThreadPoolExecutor(self._n_threads(), thread_name_prefix="partitions")
+        pool = self._threads()
+        running = {pool.submit(one, index): (index, 1) for index in range(partitions.n)}
         try:
-            running = {pool.submit(one, index): (index, 1) for index in range(partitions.n)}
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     index, attempt = running.pop(future)
@@ -190,7 +191,15 @@ class SerialEngine:
                         self.tell(TaskEnded(key, WORKER, done.started, done.stopped, attempt))
                         yield index, done
         finally:
-            pool.shutdown(cancel_futures=True)
+            for future in running:
+                future.cancel()
+            wait(running)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """The threads of this engine: a start of KMeans calls thousands of times."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._n_threads(), thread_name_prefix="partitions")
+        return self._pool
 
     def _n_threads(self) -> int:
         from pipelines.engine.cluster import usable_cores
@@ -225,6 +234,9 @@ class SerialEngine:
         yield
 
     def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
         for key in self._held:
             broadcast.forget(key)
         self._held.clear()
