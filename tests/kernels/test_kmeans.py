@@ -155,6 +155,7 @@ def test_sums__weights_of_1_are_no_weights(rng):
     assert clouds.bytes_of(*got) == clouds.bytes_of(*expected)
 
 
+@pytest.mark.slow  # kernels are compiled anew for arrays that cannot be written
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_blocks__read_points_that_cannot_be_written(dtype, rng):
     points, weights = clouds.cloud("normal", 300, 5, dtype), clouds.any_weights(rng, 300)
