@@ -80,6 +80,7 @@ class Work(NamedTuple):
     pair_tiles: np.ndarray  # (batch * pairs,) int32
     halves: np.ndarray  # int16: rows of pairs, and LANES to read beyond
     pair_rows: np.ndarray  # int32, the same memory
+    flat: np.ndarray  # (batch * d,) int16: rows without the column that makes them pairs
     pair_norms: np.ndarray  # (batch,) int32
     norms: np.ndarray  # (batch,) float32, and all below
     best: np.ndarray  # int32
@@ -102,9 +103,9 @@ def work_for(d: int, k: int) -> Work:
     floats, whole = (lambda n: np.zeros(n, np.float32)), (lambda n: np.zeros(n, np.int32))
     return Work(
         floats(d * batch), floats(d * batch + LANES), whole(pairs * batch), halves,
-        halves.view(np.int32), whole(batch), floats(batch), whole(batch), whole(batch),
-        whole(batch), np.zeros(batch, np.int64), floats(batch), floats(batch), whole(batch),
-        np.zeros(batch, np.int64), np.zeros(k),
+        halves.view(np.int32), np.zeros(batch * d, np.int16), whole(batch), floats(batch),
+        whole(batch), whole(batch), whole(batch), np.zeros(batch, np.int64), floats(batch),
+        floats(batch), whole(batch), np.zeros(batch, np.int64), np.zeros(k),
     )  # fmt: skip
 
 
@@ -138,18 +139,17 @@ def round_rows(points, count, start, centre, work):
                 out[to + c] = round_half(np.float32(value))
         return
     source = points.reshape(-1)
-    if wide == d:
-        step = TILE * d  # a period of origins, long enough for whole vectors
-        for first in range(0, count * d, step):
-            # slices, since sums of numbers as an index might be negative for all Numba knows
-            given, rounded = source[start * d + first :], out[first : first + step]
-            for t in range(step):
-                rounded[t] = round_half(np.float32((given[t] - origins[t]) * factor))
-        return
-    for p in range(count):
-        at, to = (start + p) * d, p * wide
-        for c in range(d):
-            out[to + c] = round_half(np.float32((source[at + c] - origin[c]) * factor))
+    flat = out if wide == d else work.flat
+    step = TILE * d  # a period of origins, long enough for whole vectors
+    for first in range(0, count * d, step):
+        # slices, since sums of numbers as an index might be negative for all Numba knows
+        given, rounded = source[start * d + first :], flat[first : first + step]
+        for t in range(step):
+            rounded[t] = round_half(np.float32((given[t] - origins[t]) * factor))
+    if wide > d:
+        for p in range(count):
+            for c in range(d):
+                out[p * wide + c] = flat[p * d + c]
 
 
 @njit
