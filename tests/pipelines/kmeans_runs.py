@@ -80,6 +80,13 @@ def result_bytes(out):
     return {key: folder.get(key) for key in folder.list() if key not in TIMED}
 
 
+def lasting_bytes(out):
+    """As result_bytes(), and of inertia.tsv what does not tell of times, column by column."""
+    rows = table(out, "inertia.tsv")
+    told = ("run", "iteration", "job", "inertia", "shift")
+    return result_bytes(out) | {f"inertia.tsv {name}": [row[name] for row in rows] for name in told}
+
+
 def labels_of(out):
     """(n,) int32"""
     return LabelArray(open_folder(str(out)), "labels.zarr").all()
