@@ -128,7 +128,8 @@ def _empty(engine: Any, ranks: int, setting: Setting) -> list[dict]:
             if tasks is not None and nbytes <= MOST_TASKS_BYTES:
                 group += _ours(tasks, f"tasks, {ranks} workers", n, nbytes, setting.trial_s)
             group += [_peer(name, away, nbytes, setting) for name, away in aways.items()]
-            harness.alternate(group, setting.trials)
+            compared = ranks == COMPARED_RANKS
+            harness.alternate(group, setting.trials if compared else min(setting.trials, 3))
             groups.append(group)
     title = f"empty iteration, {ranks} ranks, {n} partitions"
     return [record("empty", title, groups, setting, watch, FASTER) | {"ranks": ranks}]

@@ -178,6 +178,9 @@ class _Iteration:
         plural = "s" if self.threads > 1 else ""
         tell(f"\n## {self.shape.words}, {self.drawn.dtype}, {self.threads} thread{plural}")
         blas = {name: self._blas(name) for name in self.methods}
+        solvers = [contender.result for contender in group if contender.name == "MLlib"]
+        if solvers:
+            blas["MLlib"] += f", {solvers[0]}"
         tell(self.setting.table(HEADING, rows(group, blas)))
         for line in [*verified["lines"], harness.disturbance(shares)]:
             tell(line)

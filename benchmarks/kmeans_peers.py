@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.away import Absent
 
+MANY_CLUSTERS = 200
 Answer = tuple[Any, float, float]
 
 
@@ -189,7 +190,8 @@ class DaskMl:
 
 
 class SparkMllib:
-    """pyspark.ml KMeans in local[threads]: block solver on native BLAS, the data cached.
+    """pyspark.ml KMeans in local[threads], the data cached. Its block solver on native BLAS is
+    the faster one with many clusters; with few, the two are tried out.
 
     It takes no centroids to start from. start() tells what it drew, for others to start there.
     """
@@ -203,6 +205,7 @@ class SparkMllib:
             raise Absent("pyspark needs java (Debian: openjdk-17-jre-headless)")
         self.version = pyspark.__version__
         self.session: Any = None
+        self.solvers: dict[int, str] = {}
 
     def facts(self) -> dict[str, str]:
         folders = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib")
@@ -232,15 +235,25 @@ class SparkMllib:
         return self.fit(n_clusters, 0)[0][0]
 
     def iteration(self, n_clusters: int, calls: int) -> Answer:
-        return per_iteration(lambda n: self.fit(n_clusters, n), calls)
+        """(the solver)"""
+        solver = self._solver(n_clusters)
+        _, *took = per_iteration(lambda n: self.fit(n_clusters, n, solver), calls)
+        return solver, *took
 
-    def fit(self, n_clusters: int, iterations: int) -> Answer:
+    def _solver(self, n_clusters: int) -> str:
+        if n_clusters not in self.solvers:
+            tried = ("block",) if n_clusters >= MANY_CLUSTERS else ("block", "row")
+            warm = {solver: self.fit(n_clusters, 1, solver) for solver in tried}
+            took = {solver: self.fit(n_clusters, 3, solver)[1] for solver in warm}
+            self.solvers[n_clusters] = min(took, key=lambda solver: took[solver])
+        return self.solvers[n_clusters]
+
+    def fit(self, n_clusters: int, iterations: int, solver: str = "block") -> Answer:
         """(centroids, inertia), the whole of fit() with so many iterations."""
         from pyspark.ml.clustering import KMeans
 
-        model = KMeans(
-            k=n_clusters, initMode="random", seed=1, maxIter=iterations, tol=0.0, solver="block"
-        )
+        start = {"initMode": "random", "seed": 1}
+        model = KMeans(k=n_clusters, maxIter=iterations, tol=0.0, solver=solver, **start)
         fitted, *took = timed(lambda: model.fit(self.rows))
         found = (np.array(fitted.clusterCenters()), float(fitted.summary.trainingCost))
         return found, took[0], 0.0  # the CPU seconds are the JVM's
