@@ -14,6 +14,7 @@ from kernels._nearest import HIGHEST_PAIR, LONGEST_PAIR, Centre
 from kernels._tiles import HAS_PAIRS, LANES, MEMBERS, TILE
 
 MOST_COLUMNS = 100_000  # beyond, the error bound of the filter says nothing
+SHORTEST, LONGEST = 1e-140, 1e150  # of points: beyond, squares underflow or overflow
 FAR = 1e6  # scaled length of a centroid beyond which the filter is not used
 FILL = 1e30  # half squared length of the centroids that fill the last block
 COARSE = 1e-11  # of the typical deviation in a column: sums of larger steps are not made
@@ -40,23 +41,22 @@ class _Last:
                 and np.array_equal(old[2], centroids)
             ):
                 centre = pack(centroids, frame, dtype)
-                self._value = centre, is_filtered(centre)
+                self._value = centre, is_filtered(centre, frame)
                 self._key = (dtype, frame.origin, centre.centroids)
             assert self._value is not None
             return self._value
 
 
 class _Scratch(threading.local):
-    """Two works of each thread, kept while points and centroids have the same shape."""
+    """The scratch of each thread, kept while points and centroids have the same shape."""
 
     shape: tuple[int, int] | None = None
-    works: tuple[_nearest.Work, _nearest.Work]
+    work: _nearest.Work
 
-    def of(self, d: int, k: int) -> tuple[_nearest.Work, _nearest.Work]:
+    def of(self, d: int, k: int) -> _nearest.Work:
         if self.shape != (d, k):
-            self.works = _nearest.work_for(d, k), _nearest.work_for(d, k)
-            self.shape = d, k
-        return self.works
+            self.work, self.shape = _nearest.work_for(d, k), (d, k)
+        return self.work
 
 
 _last, _scratch = _Last(), _Scratch()
@@ -67,7 +67,7 @@ def scale_of(frame: Any) -> tuple[float, float]:
     they are then at most."""
     largest = float(frame.spread.max(initial=0.0)) or 1.0
     longest = math.sqrt(float(np.sum(np.square(frame.spread / largest)))) * largest * 1.0001
-    if longest <= 0:
+    if not SHORTEST < longest < LONGEST:
         return 1.0, 1.0
     share, power = math.frexp(longest)
     return math.ldexp(1.0, -power), share
@@ -117,10 +117,12 @@ def pack_pairs(centred: np.ndarray, grain: float) -> tuple[np.ndarray, np.ndarra
     return in_blocks(values.view(np.int32)), halves, blur * (1 + 1e-9)
 
 
-def is_filtered(centre: Centre) -> bool:
-    """Whether the float32 filter may be used."""
+def is_filtered(centre: Centre, frame: Any) -> bool:
+    """Whether the filters may be used."""
     d = centre.centroids.shape[1]
-    return d <= MOST_COLUMNS and bool(np.all(centre.halves[: len(centre.centroids)] < FAR**2))
+    spread = frame.spread.max(initial=0.0)
+    usual = d <= MOST_COLUMNS and (spread == 0 or SHORTEST < spread < LONGEST)
+    return usual and bool(np.all(centre.halves[: len(centre.centroids)] < FAR**2))
 
 
 def steps_of(frame: Any) -> tuple[np.ndarray, bool]:
@@ -229,7 +231,7 @@ def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory
     if memory is None or not memory.fits(centroids, frame):
         memory = block.memory["kmeans"] = Memory(block, centroids, frame)
         bounds = False
-    points, (work, rest) = block.points, _scratch.of(centroids.shape[1], len(centroids))
+    points, work = block.points, _scratch.of(centroids.shape[1], len(centroids))
     if not filtered:
         memory.centroids = centroids.copy()
         memory.rest()
@@ -243,7 +245,7 @@ def label(block: Any, centroids: np.ndarray, frame: Any, bounds: bool) -> Memory
     if which == _lloyd.ALL:
         memory.rest()
     blur = memory.blur(points, centre)
-    found = _lloyd.label_rows(points, blur, centre, memory.bounds(), memory.sums, which, work, rest)
+    found = _lloyd.label_rows(points, blur, centre, memory.bounds(), memory.sums, which, work)
     memory.learn(which, blur, *found)
     return memory
 

@@ -150,8 +150,8 @@ def bound_measured(count, bounds, work):
 
 
 @njit
-def label_rows(points, blur, centre, bounds, sums, which, work, rest):
-    """Measure rows and write what is found. blur: see _nearest.measure; work, rest: scratch.
+def label_rows(points, blur, centre, bounds, sums, which, work):
+    """Measure rows and write what is found. blur: see _nearest.measure; work: scratch.
 
     which   ALL: every row; the centroids count as not moved since. LOOSE: those whose bounds do
             not tell that they stay. TIGHT: the same, after a look at their own centroids.
@@ -177,7 +177,7 @@ def label_rows(points, blur, centre, bounds, sums, which, work, rest):
             count = min(batch, left - done)
             numbers[:count] = waiting[done : done + count]
             first = waiting[done] if which == ALL else -1
-            open_ += measure(points, count, first, blur, centre, work, rest)
+            open_ += measure(points, count, first, blur, centre, work)
             if which == ALL:
                 bounds.upper[first : first + count] = work.high[:count]
                 bounds.lower[first : first + count] = work.low[:count]
@@ -202,7 +202,9 @@ def label_by_definition(points, centre, bounds, sums, work):
         for p in range(count):
             work.numbers[p] = start + p
             work.found[p] = -1
-        make_certain(points, count, centre, work)
+        make_certain(
+            points, work.numbers, count, centre, work.distances, work.found, work.high, work.low
+        )
         book_changes(points, count, bounds, sums, work)
 
 

@@ -90,7 +90,11 @@ class Work(NamedTuple):
     low: np.ndarray  # float32
     high: np.ndarray  # float32
     found: np.ndarray  # int32
-    again: np.ndarray  # int64
+    again: np.ndarray  # int64: places of rows that int16 left open
+    open_numbers: np.ndarray  # int64, and the same three of these rows
+    open_low: np.ndarray
+    open_high: np.ndarray
+    open_found: np.ndarray
     distances: np.ndarray  # (k,) float64
 
 
@@ -105,7 +109,8 @@ def work_for(d: int, k: int) -> Work:
         floats(d * batch), floats(d * batch + LANES), whole(pairs * batch), halves,
         halves.view(np.int32), np.zeros(batch * d, np.int16), whole(batch), floats(batch),
         whole(batch), whole(batch), whole(batch), np.zeros(batch, np.int64), floats(batch),
-        floats(batch), whole(batch), np.zeros(batch, np.int64), np.zeros(k),
+        floats(batch), whole(batch), np.zeros(batch, np.int64), np.zeros(batch, np.int64),
+        floats(batch), floats(batch), whole(batch), np.zeros(k),
     )  # fmt: skip
 
 
@@ -192,11 +197,11 @@ def measure_pairs(d, count, blur, centre, work):
 
 
 @njit
-def fill_tiles(points, count, centre, work):
-    """The first `count` (whole tiles) rows of work.numbers, around the origin and scaled, as
-    columns of tiles."""
+def fill_tiles(points, numbers, count, centre, work):
+    """The first `count` (whole tiles) rows of numbers, around the origin and scaled, as columns of
+    tiles."""
     d = points.shape[1]
-    rows, numbers, origin = work.rows, work.numbers, centre.origin
+    rows, origin = work.rows, centre.origin
     scale = points.dtype.type(centre.scale)
     for p in range(count):
         row, to = numbers[p], p * d
@@ -223,15 +228,14 @@ def norm_tiles(d, count, centre, work):
 
 
 @njit
-def measure_tiles(d, count, centre, work):
+def measure_tiles(d, count, centre, work, found, highs, lows):
     """Bounds of the smallest and second smallest distance of the tiles' points, and the labels.
 
-    work.found is the label, or -1 where it is not certain; work.high bounds the smallest distance
-    from above, work.low the others from below (scaled)."""
+    found is the label, or -1 where it is not certain; highs bound the smallest distance from
+    above, lows the others from below (scaled)."""
     packed, halves, slack = centre.packed, centre.halves, centre.slack
     n_blocks = halves.shape[0] // MEMBERS
     best, second, blocks, norms = work.best, work.second, work.blocks, work.norms
-    found, highs, lows = work.found, work.high, work.low
     best[:count] = HIGHEST
     second[:count] = HIGHEST
     score_blocks(
@@ -270,16 +274,15 @@ def by_definition(points, row, columns, distances):
 
 
 @njit
-def make_certain(points, count, centre, work):
-    """Measure by the definition where the label is not certain."""
-    found, numbers, scale = work.found, work.numbers, centre.scale
-    columns, distances = centre.columns, work.distances
+def make_certain(points, numbers, count, centre, distances, found, highs, lows):
+    """Measure by the definition where the label is not certain. distances (k,): scratch."""
+    scale, columns = centre.scale, centre.columns
     for p in range(count):
         if found[p] < 0:
             label, smallest, second = by_definition(points, numbers[p], columns, distances)
             found[p] = label
-            work.high[p] = np.float32(np.sqrt(smallest) * scale * (1 + 1e-6)) + np.float32(1e-37)
-            work.low[p] = np.float32(min(np.sqrt(second) * scale, 1e30) * (1 - 1e-6))
+            highs[p] = np.float32(np.sqrt(smallest) * scale * (1 + 1e-6)) + np.float32(1e-37)
+            lows[p] = np.float32(min(np.sqrt(second) * scale, 1e30) * (1 - 1e-6))
 
 
 @njit
@@ -292,41 +295,47 @@ def whole_tiles(count, numbers):
 
 
 @njit
-def measure_exactly(points, count, centre, work):
-    """Labels of the first `count` rows of work.numbers, and bounds of their distances: from the
-    float32 filter and the definition."""
-    full = whole_tiles(count, work.numbers)
-    fill_tiles(points, full, centre, work)
+def measure_exactly(points, numbers, count, centre, work, found, highs, lows):
+    """Labels of the first `count` rows of numbers, and bounds of their distances: from the float32
+    filter and the definition."""
+    full = whole_tiles(count, numbers)
+    fill_tiles(points, numbers, full, centre, work)
     norm_tiles(points.shape[1], full, centre, work)
-    measure_tiles(points.shape[1], full, centre, work)
-    make_certain(points, count, centre, work)
+    measure_tiles(points.shape[1], full, centre, work, found, highs, lows)
+    make_certain(points, numbers, count, centre, work.distances, found, highs, lows)
 
 
 @njit
-def measure(points, count, start, blur, centre, work, rest):
+def measure(points, count, start, blur, centre, work):
     """Labels of the first `count` rows of work.numbers (which follow each other from `start` on,
     unless that is -1), and bounds of their distances. blur: of points and centroids, or negative:
-    int16 is not to be used. rest: scratch like work. Returns how many rows int16 left open."""
-    if blur < 0:
-        measure_exactly(points, count, centre, work)
-        return count
-    full = whole_tiles(count, work.numbers)
-    fill_pairs(points, full, start, centre, work)
-    measure_pairs(points.shape[1], full, blur, centre, work)
-    found, again, numbers = work.found, work.again, rest.numbers
-    open_ = 0
-    for p in range(count):
-        again[open_] = p
-        open_ += found[p] < 0
-    if open_:
-        for q in range(open_):
-            numbers[q] = work.numbers[again[q]]
-        measure_exactly(points, open_, centre, rest)
-        for q in range(open_):
-            p = again[q]
-            found[p] = rest.found[q]
-            work.high[p] = rest.high[q]
-            work.low[p] = rest.low[q]
+    int16 is not to be used. Returns how many rows are left open by int16."""
+    found, highs, lows, numbers = work.found, work.high, work.low, work.numbers
+    again, open_numbers = work.again, work.open_numbers
+    open_ = count
+    if blur >= 0:
+        full = whole_tiles(count, numbers)
+        fill_pairs(points, full, start, centre, work)
+        measure_pairs(points.shape[1], full, blur, centre, work)
+        open_ = 0
+        for p in range(count):
+            again[open_] = p
+            open_ += found[p] < 0
+        if open_ == 0:
+            return 0
+    else:
+        for p in range(count):
+            again[p] = p
+    for q in range(open_):
+        open_numbers[q] = numbers[again[q]]
+    measure_exactly(
+        points, open_numbers, open_, centre, work, work.open_found, work.open_high, work.open_low
+    )
+    for q in range(open_):
+        p = again[q]
+        found[p] = work.open_found[q]
+        highs[p] = work.open_high[q]
+        lows[p] = work.open_low[q]
     return open_
 
 

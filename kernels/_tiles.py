@@ -79,7 +79,12 @@ def _multiply_add(builder, total, a, b):
     """total + a * b; of integers: of both halves of each lane."""
     if a.type == _FLOATS:
         return _call(builder, f"llvm.fma.v{LANES}f32", _FLOATS, [a, b, total])
-    return _call(builder, "llvm.x86.avx512.vpdpwssd.512", _INTS, [total, a, b])
+    if HAS_PAIRS:
+        return _call(builder, "llvm.x86.avx512.vpdpwssd.512", _INTS, [total, a, b])
+    half = _integers(16)
+    low = [builder.ashr(builder.shl(x, half), half) for x in (a, b)]
+    high = [builder.ashr(x, half) for x in (a, b)]
+    return builder.add(total, builder.add(builder.mul(*low), builder.mul(*high)))
 
 
 def _joined(builder, low, next_low, other, next_other):

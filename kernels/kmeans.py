@@ -23,6 +23,7 @@ import numpy as np
 from kernels import _kmeans_blocks as _blocks
 
 MOST_BLOCKS = 64
+FARTHEST = 1e150
 LEFT_OVER = 1e-12  # of a weight that is no weight any more but what rounding left of it
 FEW_CELLS = 2e7  # points x clusters up to which k-means++ is usual: k passes over the points
 FEWEST_ROWS = 2048  # of a block, where there is more than one (the last may have a few less)
@@ -156,7 +157,13 @@ def join_summaries(a: Summary, b: Summary) -> Summary:
 
 
 def frame_of(summary: Summary) -> Frame:
-    """The frame of all points from the summary of all."""
+    """The frame of all points from the summary of all. Raises ValueError where squared distances
+    would overflow."""
+    if not np.all(summary.high / 2 - summary.low / 2 < FARTHEST):
+        raise ValueError(
+            f"points lie more than {FARTHEST:.0e} apart, and squared distances overflow; "
+            "divide all of them by a large number"
+        )
     return Frame(
         summary.mean,
         np.maximum(summary.high - summary.mean, summary.mean - summary.low),
