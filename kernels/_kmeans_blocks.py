@@ -109,7 +109,7 @@ def pack_pairs(centred: np.ndarray, grain: float) -> tuple[np.ndarray, np.ndarra
         return np.zeros(0, np.int32), np.zeros(0, np.int32), 0.0
     count = -(-k // MEMBERS) * MEMBERS
     rounded = np.rint(centred * grain)
-    values = np.zeros((count, (d + 1) // 2 * 2), np.int16)
+    values = np.zeros((count, 2 * _nearest.pairs_of.py_func(d)), np.int16)
     values[:k, :d] = -rounded
     halves = np.full(count, HIGHEST_PAIR, np.int32)
     halves[:k] = np.floor(np.square(rounded).sum(axis=1) / 2)
@@ -202,17 +202,22 @@ class Memory:
         """Forget how far the centroids have moved: right before all rows are measured."""
         self.moved = np.zeros(len(self.centroids))
         self.furthest = 0.0
+        self._bounds: Bounds | None = None
 
     def bounds(self) -> Bounds:
-        moved = self.moved.astype(np.float32)
-        below = np.float32(self.furthest)
-        furthest = np.array([_up(below), _down(below)])
-        return Bounds(
-            self.labels, self.upper, self.lower, _up(moved), _down(moved), furthest
-        )  # fmt: skip
+        """As the loops want them."""
+        if self._bounds is None:
+            moved = self.moved.astype(np.float32)
+            below = np.float32(self.furthest)
+            furthest = np.array([_up(below), _down(below)])
+            self._bounds = Bounds(
+                self.labels, self.upper, self.lower, _up(moved), _down(moved), furthest
+            )
+        return self._bounds
 
     def follow(self, centroids: np.ndarray, scale: float) -> None:
         """Note how far the centroids have moved since the last call."""
+        self._bounds = None
         self.furthest += _lloyd.follow(centroids, self.centroids, scale, self.moved)
 
 

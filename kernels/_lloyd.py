@@ -44,10 +44,18 @@ class Sums(NamedTuple):
 
 
 @njit
-def changed_places(count, labels, work):
-    """How many of the first `count` rows of work.numbers have a new label; work.again: which."""
+def changed_places(count, start, labels, work):
+    """How many of the first `count` rows of work.numbers (which follow each other from `start` on,
+    unless that is -1) have a new label; work.again: which."""
     found, numbers, again = work.found, work.numbers, work.again
     changed = 0
+    if start >= 0:
+        before = labels[start : start + count]
+        for p in range(count):
+            changed += found[p] != before[p]
+        if changed == 0:
+            return 0
+        changed = 0
     for p in range(count):
         again[changed] = p
         changed += found[p] != labels[numbers[p]]
@@ -55,13 +63,14 @@ def changed_places(count, labels, work):
 
 
 @njit
-def book_changes(points, count, bounds, sums, work):
-    """Write the labels, and carry the rows whose label changed from one total to the other."""
+def book_changes(points, count, start, bounds, sums, work):
+    """Write the labels, and carry the rows whose label changed from one total to the other.
+    start: see changed_places."""
     d, labels = points.shape[1], bounds.labels
     found, numbers, again = work.found, work.numbers, work.again
     totals, origin, steps, weights = sums.totals, sums.origin, sums.steps, sums.weights
     weighted, keep = weights.shape[0] > 0, sums.keep
-    for q in range(changed_places(count, labels, work)):
+    for q in range(changed_places(count, start, labels, work)):
         p = again[q]
         row, label = numbers[p], found[p]
         old = labels[row]
@@ -159,31 +168,31 @@ def label_rows(points, blur, centre, bounds, sums, which, work):
     """
     n = points.shape[0]
     batch, numbers = work.norms.shape[0], work.numbers
-    waiting = np.empty(SCAN + batch, np.int64)
-    left, open_, measured = 0, 0, 0
+    open_, measured = 0, 0
+    if which == ALL:
+        for start in range(0, n, batch):
+            count = min(batch, n - start)
+            for p in range(count):
+                numbers[p] = start + p
+            open_ += measure(points, count, start, blur, centre, work)
+            bounds.upper[start : start + count] = work.high[:count]
+            bounds.lower[start : start + count] = work.low[:count]
+            book_changes(points, count, start, bounds, sums, work)
+        return n, open_
+    waiting, left = np.empty(SCAN + batch, np.int64), 0
     for start in range(0, n, SCAN):
         stop = min(n, start + SCAN)
         before = left
-        if which == ALL:
-            for row in range(start, stop):
-                waiting[left] = row
-                left += 1
-        else:
-            left = candidates_in(start, stop, bounds, waiting, left)
-            if which == TIGHT:
-                left = tightened(points, centre, bounds, waiting, before, left)
+        left = candidates_in(start, stop, bounds, waiting, left)
+        if which == TIGHT:
+            left = tightened(points, centre, bounds, waiting, before, left)
         done = 0
         while left - done >= batch or (stop == n and done < left):
             count = min(batch, left - done)
             numbers[:count] = waiting[done : done + count]
-            first = waiting[done] if which == ALL else -1
-            open_ += measure(points, count, first, blur, centre, work)
-            if which == ALL:
-                bounds.upper[first : first + count] = work.high[:count]
-                bounds.lower[first : first + count] = work.low[:count]
-            else:
-                bound_measured(count, bounds, work)
-            book_changes(points, count, bounds, sums, work)
+            open_ += measure(points, count, -1, blur, centre, work)
+            bound_measured(count, bounds, work)
+            book_changes(points, count, -1, bounds, sums, work)
             done += count
         measured += done
         for place in range(left - done):
@@ -205,7 +214,7 @@ def label_by_definition(points, centre, bounds, sums, work):
         make_certain(
             points, work.numbers, count, centre, work.distances, work.found, work.high, work.low
         )
-        book_changes(points, count, bounds, sums, work)
+        book_changes(points, count, start, bounds, sums, work)
 
 
 @njit

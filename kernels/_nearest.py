@@ -30,6 +30,7 @@ from kernels._tiles import (
     bits_float,
     round_half,
     score_blocks,
+    split_rows,
     square_norms,
     transpose_rows,
 )
@@ -102,7 +103,7 @@ def work_for(d: int, k: int) -> Work:
     """Scratch for points (n, d) and k centroids. Not compiled: that would take longer than all
     other loops here together."""
     batch = max(min(BATCH, 32768 // d // TILE * TILE), TILE)
-    pairs = (d + 1) // 2
+    pairs = pairs_of.py_func(d)
     halves = np.zeros(2 * (batch * pairs + LANES), np.int16)
     floats, whole = (lambda n: np.zeros(n, np.float32)), (lambda n: np.zeros(n, np.int32))
     return Work(
@@ -115,16 +116,25 @@ def work_for(d: int, k: int) -> Work:
 
 
 @njit
+def pairs_of(d):
+    """Pairs of columns that rows of d columns are made to: what tiles are made of quickly."""
+    return 4 if d == 5 or d == 6 else (d + 1) // 2
+
+
+@njit
 def transpose_all(rows, width, count, tiles):
     """rows (count, width), flat, as tiles of columns; count: whole tiles."""
-    many, column = count // TILE, 0
-    while column < width:
-        left = width - column
-        if left <= 4:
-            transpose_rows(rows, width, many, column, left, tiles, 4)
-        else:
-            transpose_rows(rows, width, many, column, min(left, LANES), tiles, LANES)
-        column += LANES
+    many = count // TILE
+    if width == 1:
+        split_rows(rows, many, tiles, 1)
+    elif width == 2:
+        split_rows(rows, many, tiles, 2)
+    elif width == 4:
+        split_rows(rows, many, tiles, 4)
+    else:
+        for column in range(0, width, LANES):
+            left = min(width - column, LANES)
+            transpose_rows(rows, width, many, column, left, tiles)
 
 
 @njit
@@ -134,7 +144,7 @@ def round_rows(points, count, start, centre, work):
     d = points.shape[1]
     out, origin, origins = work.halves, centre.origin, centre.origins
     factor = points.dtype.type(centre.scale * centre.grain)
-    wide = (d + 1) // 2 * 2
+    wide = pairs_of(d) * 2
     if start < 0:
         numbers = work.numbers
         for p in range(count):
@@ -151,10 +161,11 @@ def round_rows(points, count, start, centre, work):
         given, rounded = source[start * d + first :], flat[first : first + step]
         for t in range(step):
             rounded[t] = round_half(np.float32((given[t] - origins[t]) * factor))
-    if wide > d:
-        for p in range(count):
-            for c in range(d):
-                out[p * wide + c] = flat[p * d + c]
+    if wide > d:  # unsigned numbers, for the same reason
+        width, paired = np.uint64(d), np.uint64(wide)
+        for p in range(np.uint64(count)):
+            for c in range(width):
+                out[p * paired + c] = flat[p * width + c]
 
 
 @njit
@@ -162,7 +173,7 @@ def fill_pairs(points, count, start, centre, work):
     """The first `count` (whole tiles) rows of work.numbers as tiles of pairs of int16, and their
     squared lengths. start: the row of the first one where they follow each other, else -1."""
     n, d = points.shape
-    pairs = (d + 1) // 2
+    pairs = pairs_of(d)
     round_rows(points, count, start if start + count <= n else -1, centre, work)
     transpose_all(work.pair_rows, pairs, count, work.pair_tiles)
     square_norms(work.pair_tiles, count // TILE, pairs, work.pair_norms)
@@ -171,7 +182,7 @@ def fill_pairs(points, count, start, centre, work):
 @njit
 def measure_pairs(d, count, blur, centre, work):
     """As measure_tiles, from pairs of int16; blur: of points and centroids together."""
-    packed, halves, pairs = centre.pairs, centre.pair_halves, (d + 1) // 2
+    packed, halves, pairs = centre.pairs, centre.pair_halves, pairs_of(d)
     n_blocks = halves.shape[0] // MEMBERS
     best, second, blocks, norms = work.best, work.second, work.blocks, work.pair_norms
     found, highs, lows = work.found, work.high, work.low
@@ -319,10 +330,13 @@ def measure(points, count, start, blur, centre, work):
         measure_pairs(points.shape[1], full, blur, centre, work)
         open_ = 0
         for p in range(count):
-            again[open_] = p
             open_ += found[p] < 0
         if open_ == 0:
             return 0
+        open_ = 0
+        for p in range(count):
+            again[open_] = p
+            open_ += found[p] < 0
     else:
         for p in range(count):
             again[p] = p

@@ -202,16 +202,15 @@ def _transposed(builder, rows):
     return rows
 
 
-@intrinsic(prefer_literal=True)
-def transpose_rows(typing, rows, width, n_tiles, column, left, tiles, most):
+@intrinsic
+def transpose_rows(typing, rows, width, n_tiles, column, left, tiles):
     """Columns `column` to `column + left` of the rows of tiles into the tiles.
 
     rows (n_tiles * TILE, width)     flat, float32 or int32; from each row LANES values are read
                                      at `column`, also where that is beyond its end
     tiles (n_tiles, width, TILE)     flat
-    left                             at most `most`, a literal
+    left                             at most LANES
     """
-    at_most = most.literal_value
 
     def codegen(context, builder, signature, args):
         kind = _FLOATS if signature.args[0].dtype == types.float32 else _INTS
@@ -225,7 +224,7 @@ def transpose_rows(typing, rows, width, n_tiles, column, left, tiles, most):
                 _load(builder, rows_, builder.add(first, builder.mul(_number(i), width_)), kind)
                 for i in range(LANES)
             ]
-            columns = _transposed(builder, vectors)[:at_most]
+            columns = _transposed(builder, vectors)
             line = builder.add(begin, builder.mul(column_, _number(TILE)))
             for j, vector in enumerate(columns):
                 with builder.if_then(builder.icmp_signed("<", _number(j), left_)):
@@ -233,7 +232,42 @@ def transpose_rows(typing, rows, width, n_tiles, column, left, tiles, most):
         return context.get_dummy_value()
 
     numbers = (types.int64,) * 4
-    return types.void(rows, *numbers, tiles, most), codegen
+    return types.void(rows, *numbers, tiles), codegen
+
+
+@intrinsic(prefer_literal=True)
+def split_rows(typing, rows, n_tiles, tiles, width):
+    """What transpose_rows does, for rows of 1, 2 or 4 values (a literal): they lie side by side."""
+    columns = width.literal_value
+
+    def codegen(context, builder, signature, args):
+        kind = _FLOATS if signature.args[0].dtype == types.float32 else _INTS
+        rows_ = _data(context, builder, signature.args[0], args[0])
+        tiles_ = _data(context, builder, signature.args[2], args[2])
+        with cgutils.for_range(builder, args[1]) as loop:
+            begin = builder.mul(loop.index, _number(TILE * columns))
+            places = [builder.add(begin, _number(j * TILE)) for j in range(columns)]
+            vectors = [_load(builder, rows_, place, kind) for place in places]
+            for place, vector in zip(places, _split(builder, vectors), strict=True):
+                _store(builder, vector, tiles_, place)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.int64, tiles, width), codegen
+
+
+def _split(builder, vectors):
+    """Every so-manieth value of vectors that follow each other, from the first, second, ... on."""
+    if len(vectors) == 1:
+        return vectors
+    found = []
+    for odd in (0, 1):
+        mask = ir.Constant(_INTS, [2 * t + odd for t in range(LANES)])
+        halves = [
+            builder.shuffle_vector(a, b, mask)
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+        found.append(_split(builder, halves))
+    return [found[t % 2][t // 2] for t in range(len(vectors))]
 
 
 @intrinsic
