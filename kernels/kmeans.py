@@ -123,8 +123,9 @@ def summary_block(block: Block) -> Summary:
     points = block.points
     mean = points.mean(axis=0, dtype=np.float64)
     squares = np.zeros_like(mean)
-    for start in range(0, len(points), 4096):
-        squares += ((points[start : start + 4096] - mean) ** 2).sum(axis=0)
+    with np.errstate(over="ignore"):  # frame_of tells it in words
+        for start in range(0, len(points), 4096):
+            squares += ((points[start : start + 4096] - mean) ** 2).sum(axis=0)
     weights = block.sample_weight
     return Summary(
         len(points),

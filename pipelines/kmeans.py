@@ -19,6 +19,7 @@ from pipelines.app import IterativeOptions, RunOptions, argument, check_fields, 
 from pipelines.engine import Engine, refuse_if_too_big
 from pipelines.engine.partitions import Partitions
 from pipelines.engine.tree import reduce_pairwise
+from pipelines.errors import InputProblem
 from pipelines.formats.points_staged import staged
 from pipelines.iterations import IterationLog
 from pipelines.kmeans_blocks import load_block, summarise, warm_up
@@ -104,7 +105,7 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
     loaded = clock()
     with performance_page(engine) as pages:
         summaries = engine.map_partitions(summarise, partitions, job.rows, key="summary")
-        frame = kernel.frame_of(reduce_pairwise(kernel.join_summaries, summaries))
+        frame = frame_of(job, summaries)
         trials = Trials(job, engine, results, partitions, frame, log)
         sample = take_sample(job, engine, partitions)
         tried = [with_silhouette(job, trials.best(k), sample) for k in job.clusters]
@@ -126,6 +127,14 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
     summary["phases"]["report"] = clock() - ended
     summary["seconds"] = sum(summary["phases"].values())
     return results.finish(summary, files, keep_work=job.options.keep_work)
+
+
+def frame_of(job: Job, summaries: list[kernel.Summary]) -> kernel.Frame:
+    """How all points lie. Raises InputProblem where they lie too far apart."""
+    try:
+        return kernel.frame_of(reduce_pairwise(kernel.join_summaries, summaries))
+    except ValueError as error:
+        raise InputProblem(f"{job.config.points}: {error}.") from error
 
 
 def start_work(job: Job, engine: Engine, results: ResultFolder) -> Partitions:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.errors import InputProblem
 from pipelines.formats import points_staged
 from tests.pipelines.formats.test_points_text import table
 from tests.pipelines.kmeans_runs import blobs, run, save
@@ -58,3 +59,9 @@ def test_compressed_points__are_decompressed_once(tmp_path, monkeypatch):
     run(plain, tmp_path / "plain", n_clusters=4)
     for name in ("labels.tsv", "centroids.npy"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+def test_points_too_far_apart__are_refused(tmp_path):
+    np.save(tmp_path / "far.npy", np.array([[1e160, 0], [-1e160, 1], [2, 3]]))
+    with pytest.raises(InputProblem, match=r"far\.npy: points lie more than 1e\+150 apart"):
+        run(tmp_path / "far.npy", tmp_path / "out", n_clusters=2)
