@@ -1,4 +1,4 @@
-"""Faults by table: which block, in how many attempts, what happens."""
+"""Faults by table: which block, in how many attempts, what happens; and in which pass of KMeans."""
 
 import errno
 import os
@@ -67,3 +67,44 @@ def install(table, folder):
     from pipelines import swg_blocks
 
     swg_blocks.compute_block = Faulty(swg_blocks.compute_block, table, folder)
+
+
+@dataclass(frozen=True)
+class PassFault:
+    """What happens where partition `index` is summed for the `call`-th time, whoever does it."""
+
+    index: int
+    call: int
+    what: str
+
+
+def stop():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class FaultyPass:
+    """sum_block that meets one fault, once. What happened is written to a file of the folder, its
+    name that of the fault: process and time."""
+
+    def __init__(self, function, fault, folder):
+        self.function, self.fault, self.folder = function, fault, Path(folder)
+
+    def __call__(self, partition, *args):
+        if partition.index == self.fault.index and self.is_due():
+            told = self.folder / f"{self.fault.what}.part"
+            told.write_text(f"{os.getpid()} {time.time()}")
+            told.rename(told.with_suffix(""))
+            {**ACTIONS, "stop": stop}[self.fault.what]()
+        return self.function(partition, *args)
+
+    def is_due(self):
+        with (self.folder / "calls").open("a") as file:
+            file.write("x")
+            return file.tell() == self.fault.call
+
+
+def install_pass(fault, folder):
+    """Make this process, a worker, meet the fault. The driver sends sum_block by its name."""
+    from pipelines import kmeans_blocks
+
+    kmeans_blocks.sum_block = FaultyPass(kmeans_blocks.sum_block, fault, folder)
