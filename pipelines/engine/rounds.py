@@ -85,10 +85,19 @@ class ShareTask:
 
 @dataclass(eq=False)
 class Share:
-    """Leaves that one worker works on, or several when it is late: the first answer counts."""
+    """Leaves that one worker works on.
+
+    post     the task while nothing is known of its end
+    parts    when it is late: the same leaves once more, each part on a worker that holds them; what
+             is complete first counts, the task or all of its parts
+    whole    what this is a part of
+    """
 
     leaves: tuple[int, ...]
-    posts: list[Post] = field(default_factory=list)
+    post: Post | None = None
+    parts: list[Share] = field(default_factory=list)
+    whole: Share | None = None
+    answer: Answer | None = None
 
 
 class Round:
@@ -116,9 +125,7 @@ class Round:
                 if self._orphans:
                     self._rehouse()
                 for reply in self._posts.wait(LOOK_LATE_S):
-                    answered = self._settle(reply)
-                    if answered is not None:
-                        yield answered
+                    yield from self._settle(reply)
                 self._back_up()
 
     def again(self, leaves: tuple[int, ...]) -> None:
@@ -144,18 +151,18 @@ class Round:
         drops = self._pins.take_drops(partitions, address)
         task = ShareTask(partitions.key, partitions.n, share.leaves, self._work, drops)
         key = partitions.task_key(self._verb, share.leaves[0])
-        post = self._posts.post(address, key, task)
-        share.posts.append(post)
-        self._shares[post] = share
+        share.post = self._posts.post(address, key, task)
+        self._shares[share.post] = share
 
-    def _settle(self, reply: Reply) -> tuple[Share, Answer] | None:
+    def _settle(self, reply: Reply) -> list[tuple[Share, Answer]]:
+        """What is complete with this reply."""
         share = self._shares.pop(reply.post, None)
         if share is None:
-            return None
-        share.posts.remove(reply.post)
+            return []
+        share.post = None
         if reply.lost:
             self._lost(share, reply.post)
-            return None
+            return []
         if reply.error is not None:
             raise reply.error
         answer: Answer = reply.result
@@ -164,16 +171,35 @@ class Round:
             for leaf in answer.missing:
                 self._pins.lacks(self._partitions, leaf, reply.post.address)
             self._lost(share, reply.post)
-            return None
+            return []
         for leaf in share.leaves:
             self._pins.holds(self._partitions, leaf, reply.post.address)
         self._paces.append(answer.seconds / self._cost(share))
-        for late in share.posts:
-            self._shares.pop(late)
-            self._posts.give_up(late)
-            if late.posted_at < reply.post.posted_at:
-                self._pins.bench(late.address, f"{late.key} was late")
-        return share, answer
+        share.answer = answer
+        if share.whole is None:
+            self._drop_parts(share)
+            return [(share, answer)]
+        return self._joined(share.whole)
+
+    def _joined(self, late: Share) -> list[tuple[Share, Answer]]:
+        """The answers of the parts, once there are all of them."""
+        answers = [(part, part.answer) for part in late.parts if part.answer is not None]
+        if len(answers) < len(late.parts):
+            return []
+        if late.post is not None:
+            self._give_up(late.post)
+            self._pins.bench(late.post.address, f"{late.post.key} was late")
+        return answers
+
+    def _drop_parts(self, share: Share) -> None:
+        for part in share.parts:
+            if part.post is not None:
+                self._give_up(part.post)
+        share.parts = []
+
+    def _give_up(self, post: Post) -> None:
+        self._shares.pop(post)
+        self._posts.give_up(post)
 
     def _lost(self, share: Share, post: Post) -> None:
         self._deaths.update(share.leaves)
@@ -184,7 +210,10 @@ class Round:
             failed.remedy = "Most often memory: use a larger --memory-limit or fewer workers."
             raise failed
         self._engine.tell(TaskRetried(post.key, name, "worker lost"))
-        if not share.posts:
+        if share.whole is not None:
+            share = share.whole
+            self._drop_parts(share)
+        if share.post is None and not share.parts:
             self._orphans.extend(share.leaves)
 
     def _cost(self, share: Share) -> float:
@@ -192,23 +221,39 @@ class Round:
         return sum(self._partitions.costs[leaf] for leaf in share.leaves) or 1.0
 
     def _back_up(self) -> None:
-        """Give a late share to an idle worker that holds its leaves too. Where none does, the late
-        one is waited for: each source is read once."""
+        """Give a late share to idle workers that hold its leaves too. Where none do, the late one
+        is waited for: each source is read once."""
         busy = {post.address for post in self._shares}
         idle = [address for address in self._pins.available() if address not in busy]
         if not idle:
             return
         now, holders = time.monotonic(), self._pins.holders(self._partitions)
         for post, share in list(self._shares.items()):
-            able = [a for a in idle if all(a in holders[leaf] for leaf in share.leaves)]
-            others = [pace * self._cost(share) for pace in self._paces]
-            running_s = now - post.posted_at
-            if len(share.posts) > 1 or not should_back_up(running_s, others, len(able)):
+            if share.parts or share.whole is not None:
                 continue
-            idle.remove(able[0])
-            self._give(share, able[0])
-            name = self._engine.name_of(able[0])
-            self._engine.tell(BackupStarted(self._verb, share.leaves, name))
+            helpers = _helpers(share.leaves, idle, holders)
+            others = [pace * self._cost(share) for pace in self._paces]
+            if not should_back_up(now - post.posted_at, others, len(helpers)):
+                continue
+            for address, leaves in helpers.items():
+                idle.remove(address)
+                share.parts.append(Share(tuple(leaves), whole=share))
+                self._give(share.parts[-1], address)
+                name = self._engine.name_of(address)
+                self._engine.tell(BackupStarted(self._verb, tuple(leaves), name))
+
+
+def _helpers(
+    leaves: tuple[int, ...], idle: list[str], holders: dict[int, list[str]]
+) -> dict[str, list[int]]:
+    """Which of the leaves each idle worker can do, about as many each; {} where one is left."""
+    found: dict[str, list[int]] = {}
+    for leaf in leaves:
+        able = [address for address in idle if address in holders[leaf]]
+        if not able:
+            return {}
+        found.setdefault(min(able, key=lambda a: len(found.get(a, ()))), []).append(leaf)
+    return found
 
 
 def map_round(

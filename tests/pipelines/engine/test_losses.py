@@ -177,12 +177,32 @@ def test_slow_worker__is_backed_up_in_a_map_too(own, events):
     assert own.partition_facts(parts)["source_reads"] == 4
 
 
-def slow_on(partition, name, seconds):
+@pytest.mark.slow
+def test_slow_worker__is_backed_up_by_several_who_hold_its_partitions_together(
+    events, nothing_left
+):
+    options = {"nworkers": 3, "dashboard_address": None, "listeners": [events.append]}
+    with connect("tasks", **options) as engine:
+        parts = engine.partitions(iterative.load, iterative.sources(12), replicas=2)
+        slow = engine.workers[1].name
+        begun = time.monotonic()
+        found = engine.map_partitions(slow_on, parts, slow, 5.0, 0.1)
+        assert time.monotonic() - begun < 20
+        facts = engine.partition_facts(parts)
+    assert found == list(range(12))
+    backups = of(BackupStarted, events)
+    assert {event.worker for event in backups} == {f"worker-{k}" for k in range(3)} - {slow}
+    assert sum(len(event.partitions) for event in backups) == 4
+    assert [event.worker for event in of(RankSlow, events)] == [slow]
+    assert facts["source_reads"] == 24
+
+
+def slow_on(partition, name, seconds, others=1.0):
     from distributed import get_worker
 
     from pipelines.engine.contract import shown_name
 
-    time.sleep(seconds if shown_name(get_worker().name) == name else 1.0)
+    time.sleep(seconds if shown_name(get_worker().name) == name else others)
     return partition.index
 
 
