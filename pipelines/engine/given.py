@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONNECT_S = 8.0
 FIRST_WORKER_S = 30.0
 COMPARED = ("python", "whorl", "numba", "dask", "distributed")
+PAUSES_S = (0.1, 0.5, 2.0)  # until the scheduler, too, knows that a worker is gone
 TOKEN_S = 5.0  # network file systems show a new file to other hosts with some delay
 
 
@@ -110,8 +111,16 @@ def reads_token(url: str, content: bytes, storage_options: dict[str, Any]) -> bo
 
 
 def ask(client: Client, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
-    """function(*args) on every worker, beside its tasks: address -> result or exception."""
-    answers: dict[str, Any] = client.run(in_thread, function, *args, on_error="return")
+    """function(*args) on every worker, beside its tasks: address -> result or exception.
+
+    Workers that die meanwhile have no answer; those that took their places have one.
+    """
+    for pause_s in (*PAUSES_S, None):
+        answers: dict[str, Any] = client.run(in_thread, function, *args, on_error="return")
+        lost = any(isinstance(answer, OSError) for answer in answers.values())
+        if not lost or pause_s is None:
+            break
+        time.sleep(pause_s)
     return answers
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from distributed import Client, LocalCluster, Security
+from distributed.comm import CommClosedError
 
 from pipelines.engine import ClusterMismatch, ClusterUnreachable, connect, given, probe
 from pipelines.engine.given import check_token, cpu_warning
@@ -87,6 +88,25 @@ def test_worker_without_our_packages__is_refused_by_name(address, monkeypatch):
 def test_token__is_read_by_every_worker(cluster, tmp_path):
     (tmp_path / "token").write_bytes(b"7")
     check_token(cluster, str(tmp_path / "token"), b"7")
+
+
+class Answering:
+    """A client whose workers give one set of answers after the other."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def run(self, *args, on_error):
+        assert on_error == "return"
+        return self.answers.pop(0)
+
+
+def test_worker_that_dies_while_it_is_asked__has_no_answer(monkeypatch):
+    monkeypatch.setattr(given, "PAUSES_S", (0.0, 0.0))
+    lost, wrong = CommClosedError("closed"), ValueError("its own")
+    client = Answering({"a": 1, "b": lost}, {"a": 1, "c": wrong}, {})
+    assert given.ask(client, int) == {"a": 1, "c": wrong}
+    assert given.ask(Answering(*[{"b": lost}] * 3), int) == {"b": lost}  # it lives, and is deaf
 
 
 @pytest.mark.parametrize("content", [None, b"of another run"])
