@@ -33,6 +33,7 @@ def draw(random_state, number):
     fault = FAULTS[number % len(FAULTS)] if rng.random() < 0.7 else str(rng.choice(FAULTS))
     serial = fault == "command dies" and rng.random() < 0.2
     at = int(max(-1, rng.integers(-35, 130)))
+    at = OPTIONS["max_iter"] if rng.random() < 0.1 else at  # labels are written
     return Drill(
         number,
         fault,
