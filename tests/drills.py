@@ -9,6 +9,7 @@ of JSON for each executor what the death of a worker costs. Exit code 1 when a d
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -85,6 +86,7 @@ def main(arguments=None):
     parser.add_argument("--first", type=int, default=0, help="number of the first drill")
     parser.add_argument("--random-state", type=int, default=0)
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the drill under way is cleared away
     with tempfile.TemporaryDirectory(prefix="drills-") as folder:
         points = Points(folder)
         outcomes = []

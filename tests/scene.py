@@ -84,26 +84,25 @@ class Scene:
         return Command(self.folder, *self.words, *bounds, *executor, *replicas, *more)
 
     def _perform(self, *where):
-        command = self._command(self.drill.executor, *where)
-        command.wait_for(self.drill.at, self.drill.later_s)
-        at, begun = command.iteration, time.monotonic()
-        getattr(self, "_" + self.drill.fault.replace(" ", "_"))(command)
-        code, seconds = command.wait(), time.monotonic() - begun
-        text = f"at {at}, exit code {code} {seconds:.1f} s later"
+        with self._command(self.drill.executor, *where) as command:
+            command.wait_for(self.drill.at, self.drill.later_s)
+            at, begun = command.iteration, time.monotonic()
+            getattr(self, "_" + self.drill.fault.replace(" ", "_"))(command)
+            code, seconds = command.wait(), time.monotonic() - begun
+        kind, text = "right", f"at {at}, exit code {code} {seconds:.1f} s later"
         wrong = self._complaint(command, code, seconds)
         if wrong is None and code != 0:
-            executor = str(self.rng.choice(["gang", "tasks", "serial"]))
-            command = self._command(executor, *self._local(executor, 2), "--resume")
-            code = command.wait()
-            wrong = f"hung in {executor}" if command.hung else None
-            text += f", resumed by {executor}"
-            if code:
-                wrong = f"exit code {code}: {command.lines[-6:]}"
-            kind = "resumed"
-        else:
-            kind = "right"
+            executor, wrong = self._resume()
+            kind, text = "resumed", f"{text}, resumed by {executor}"
         wrong = wrong or self._fault_of_result()
         return Outcome("wrong" if wrong else kind, f"{text}, {wrong or 'right bytes'}", seconds)
+
+    def _resume(self):
+        """(executor, what went wrong)."""
+        executor = str(self.rng.choice(["gang", "tasks", "serial"]))
+        with self._command(executor, *self._local(executor, 2), "--resume") as command:
+            code = command.wait()
+        return executor, f"exit code {code}: {command.lines[-6:]}" if code else None
 
     def _complaint(self, command, code, seconds):
         """What is wrong with the end of the run that met the fault."""

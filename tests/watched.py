@@ -1,5 +1,6 @@
 """`run kmeans` in a process of its own that is read as it runs, and never waited for in vain."""
 
+import contextlib
 import os
 import re
 import signal
@@ -45,7 +46,8 @@ class Command:
 
     def _end(self):
         self.hung = True
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     @property
     def iteration(self):
@@ -74,6 +76,16 @@ class Command:
             return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
         except psutil.Error:
             return []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        """End it, should it still run."""
+        if self.process.poll() is None:
+            self._end()
+            self.process.wait(20)
+        self._alarm.cancel()
 
     def wait(self):
         """Exit code, once all its processes are gone."""

@@ -193,18 +193,20 @@ async def _end_workers(cluster: LocalCluster, pids: set[int]) -> None:
         for nanny in nannies
         if nanny.status not in (Status.init, Status.starting)
     ]
+    ended = asyncio.gather(*closing, return_exceptions=True)
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
         pids |= {nanny.pid for nanny in nannies if nanny.pid}
+        # Looked for again and again: a worker that died a moment ago may start only now.
         starting = [nanny for nanny in nannies if _is_starting(nanny)]
-        if not starting:
+        if ended.done() and not starting:
             break
         for nanny in starting:
             process = nanny.process and nanny.process.process
             if process is not None and process.is_alive():
                 await process.kill()
         await asyncio.sleep(0.02)
-    await asyncio.gather(*closing, return_exceptions=True)
+    await ended
 
 
 def _is_starting(nanny: Nanny) -> bool:
