@@ -19,6 +19,9 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import mds
+from kernels._bands import STRIP
+from kernels._bands import _at as packed_at
+from kernels._jit import njit
 
 FLAT = 1e-12  # an axis with less than this share of the largest eigenvalue is rounding, not shape
 _SIGN = 1e-6  # coordinates that differ by less than this share are equal when a sign is chosen
@@ -69,23 +72,35 @@ def triangulate_block(
 
     A landmark's own term (dissimilarity 0) comes from the band that holds its row.
     """
-    _, stop, n = (int(p) for p in band.place)
+    start, stop, n = (int(number) for number in band.place)
     found = np.zeros((n, len(operator)))
-    if not len(landmarks):
-        return found
-    for first, rows in _strips(band):
-        own = np.arange(first, min(first + len(rows), stop))
-        beyond = np.flatnonzero(landmarks >= first)
-        columns = landmarks[beyond] - first
-        above = own[:, None] < landmarks[beyond]
-        found[own] += _placed(rows[: len(own), columns], above, operator[:, beyond], mean[beyond])
-        for number in np.flatnonzero((landmarks >= own[0]) & (landmarks <= own[-1])):
-            row = landmarks[number]
-            found[row] += operator[:, number] * mean[number] / 2
-            right = rows[row - first, row + 1 - first :, None]
-            one = slice(number, number + 1)
-            found[row + 1 :] += _placed(right, True, operator[:, one], mean[one])
-    return found
+    numbers, columns = np.asarray(landmarks, np.int64), np.ascontiguousarray(operator.T)
+    _triangulate(band.values, start, stop, n, band.scale, numbers, columns, mean, found)
+    return found / 2
+
+
+@njit
+def _triangulate(values, start, stop, n, scale, landmarks, operator, mean, found):
+    """found (n, d) grows by operator[a] (m, d) times what mean[a] is more than the square."""
+    groups, first = (n + STRIP - 1) // STRIP, start // STRIP
+    for i in range(start, stop):
+        for a in range(len(landmarks)):
+            if landmarks[a] > i:
+                delta = values[packed_at(groups, first, i, landmarks[a])] * scale
+                if delta >= 0:
+                    _add(found, i, operator, a, mean[a] - delta * delta)
+            elif landmarks[a] == i:
+                _add(found, i, operator, a, mean[a])
+                for j in range(i + 1, n):
+                    delta = values[packed_at(groups, first, i, j)] * scale
+                    if delta >= 0:
+                        _add(found, j, operator, a, mean[a] - delta * delta)
+
+
+@njit
+def _add(found, i, operator, a, share):
+    for k in range(operator.shape[1]):
+        found[i, k] += operator[a, k] * share
 
 
 def random_start(n: int, n_components: int, scale: float, random_state: int, run: int = 0):
@@ -142,24 +157,3 @@ def _filled(dissimilarities: np.ndarray) -> np.ndarray:
     joined = np.isfinite(values) & ~np.eye(len(values), dtype=bool)
     values[np.isinf(values)] = values[joined].max() if joined.any() else 1.0
     return values
-
-
-def _strips(band: mds.Band):
-    """(first row, rows (<= STRIP, n - first) float64) of a band, a few rows at a time."""
-    start, stop, n = (int(p) for p in band.place)
-    at = 0
-    for first in range(start, stop, mds.STRIP):
-        place = (first, min(first + mds.STRIP, stop), n)
-        size = mds.packed_size(n, place[0], place[1])
-        part = mds.Band(band.values[at : at + size], place, band.scale)
-        yield first, mds.unpack_band(part)
-        at += size
-
-
-def _placed(
-    dissimilarities: np.ndarray, counted: np.ndarray | bool, operator: np.ndarray, mean: np.ndarray
-) -> np.ndarray:
-    """(rows, d): the terms of some points (rows) and landmarks (columns); missing ones are 0."""
-    known = counted & ~np.isnan(dissimilarities)
-    lacking = np.where(known, mean - np.where(known, dissimilarities, 0.0) ** 2, 0.0)
-    return np.einsum("rm,dm->rd", lacking, operator) / 2
