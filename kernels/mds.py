@@ -1,0 +1,277 @@
+"""Multidimensional scaling by majorisation (SMACOF) on bands of a dissimilarity matrix.
+
+The stress of a configuration X is the sum over the pairs i < j of w (delta - dist)^2. One Guttman
+transform solves V X' = B(X) X, where v_ij = -w, b_ij = -w delta / dist, and the diagonals make the
+rows sum to 0; no transform raises the stress. De Leeuw (1977); Borg and Groenen (2005), chapter 8.
+
+    BC-calc       rows of B(X) X                 guttman_block
+    X-calc        V P, for conjugate gradients   laplacian_block; not needed where all w are 1
+    Stress-calc   the stress itself              stress_block; while iterating it follows from
+                                                 B(X) X: const + tr X'VX - 2 tr X'B(X)X
+
+A block is a band of rows of the upper triangle that gives to its rows and its columns, so that each
+pair is read once. Distances are computed on the fly; weights are a second matrix, or a power of
+delta, or 0 where delta is missing, and then nothing is stored for them.
+
+Letters: n records, d dimensions of the map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels import _stress
+from kernels._bands import STRIP, band_ranges, fill_band, new_band, packed_size, unpack
+
+__all__ = [
+    "STRIP",
+    "Band",
+    "Summary",
+    "Weighting",
+    "band_of",
+    "band_ranges",
+    "fill_band",
+    "guttman_block",
+    "heated_block",
+    "join_summaries",
+    "laplacian_block",
+    "new_band",
+    "packed_size",
+    "residual_block",
+    "smacof",
+    "stress_block",
+    "summary_block",
+    "unpack_band",
+    "warm_up",
+    "weighting_code",
+    "weighting_of",
+]
+
+SAMMON_FLOOR = 1e-3  # of the mean dissimilarity: weights 1 / delta do not grow beyond
+POWERS = 8  # weights delta^p for p in steps of a half, from -4 to 4
+
+
+class Weighting(NamedTuple):
+    """How pairs are weighted; missing ones always with 0.
+
+    kind     'none': 1; 'given': by a matrix; 'power': max(delta, floor) ** power
+    """
+
+    kind: str = "none"
+    power: float = 0.0
+    floor: float = 0.0
+
+
+class Band(NamedTuple):
+    """Rows start..stop-1 of the upper triangle.
+
+    values    packed by `fill_band`: dissimilarity / scale, float32, float64 or int16
+    place     start, stop, n
+    weights   packed float32, or None
+    """
+
+    values: np.ndarray
+    place: tuple[int, int, int]
+    scale: float = 1.0
+    weights: np.ndarray | None = None
+
+    @property
+    def groups(self) -> int:
+        return -(-self.place[2] // STRIP)
+
+    @property
+    def strips(self) -> tuple[int, int]:
+        """(first, how many)."""
+        start, stop, _ = self.place
+        return start // STRIP, -(-(stop - start) // STRIP)
+
+
+class Summary(NamedTuple):
+    """Sums over pairs, of one band or all.
+
+    counts, degrees (n,)   of each point: known pairs, and their weights
+    squares                w delta^2;  total: delta;  low, high: smallest above 0 (inf: none), and
+                           largest delta
+    """
+
+    counts: np.ndarray
+    degrees: np.ndarray
+    known: float
+    squares: float
+    total: float
+    low: float
+    high: float
+
+
+def band_of(data: Mapping[str, np.ndarray]) -> Band:
+    """The band in a dict of arrays: values, place (3,), scale (1,) and, where given, weights."""
+    start, stop, n = (int(number) for number in data["place"])
+    return Band(data["values"], (start, stop, n), float(data["scale"][0]), data.get("weights"))
+
+
+def unpack_band(band: Band) -> np.ndarray:
+    """(stop - start, n - start) float64: rows of the band, from its first column on. NaN: missing,
+    the diagonal, and what is below it."""
+    return unpack(band.values, band.place, band.scale)
+
+
+def weighting_of(weights: str, mean: float) -> Weighting:
+    """The weighting of 'none', 'given', 'sammon' or 'power:P'; mean: of all dissimilarities.
+
+    'sammon' is 1 / max(delta, mean / 1000), 'power:P' is max(delta, mean / 1000) ** P with P in
+    steps of a half from -4 to 4. Raises ValueError.
+    """
+    if weights in ("none", "given"):
+        return Weighting(weights)
+    name, _, exponent = ("power", ":", "-1") if weights == "sammon" else weights.partition(":")
+    try:
+        power = float(exponent)
+    except ValueError:
+        power = math.nan
+    if name != "power" or not abs(power) * 2 <= POWERS or not (power * 2).is_integer():
+        raise ValueError(
+            f"weights is {weights!r}; choose none, sammon, power:P (P from -4 to 4 in steps of "
+            "a half), or give a matrix"
+        )
+    return Weighting("power", power, SAMMON_FLOOR * mean)
+
+
+class _Pass(NamedTuple):
+    """A band as the passes take it: dissimilarities, floor and tau in units of its scale."""
+
+    values: np.ndarray
+    weights: np.ndarray
+    kind: int
+    power: float
+    floor: float
+    first: int
+    strips: int
+    groups: int
+
+
+def weighting_code(band: Band, weighting: Weighting) -> tuple[int, float, float]:
+    """kind, power and floor as `_stress.weight_of` takes them, in units of the band's scale."""
+    kind = {"none": _stress.UNIT, "given": _stress.GIVEN, "power": _stress.POWER}[weighting.kind]
+    if kind == _stress.GIVEN and band.weights is None:
+        raise ValueError("the weights of the band are not there")
+    return kind, weighting.power, weighting.floor / band.scale
+
+
+def _pass(band: Band, weighting: Weighting) -> _Pass:
+    code = weighting_code(band, weighting)
+    weights = band.weights if code[0] == _stress.GIVEN else np.empty(0, np.float32)
+    return _Pass(band.values, weights, *code, *band.strips, band.groups)
+
+
+def _unit(band: Band, weighting: Weighting) -> float:
+    """The weight of a pair whose weight is 1 in units of the scale."""
+    return band.scale**weighting.power if weighting.kind == "power" else 1.0
+
+
+def _padded(x: np.ndarray, band: Band) -> np.ndarray:
+    """Coordinates in units of the scale, with rows up to the end of the last group."""
+    padded = np.zeros((band.groups * STRIP, x.shape[1]))
+    padded[: len(x)] = x
+    return padded / band.scale
+
+
+def summary_block(band: Band, weighting: Weighting = Weighting()) -> Summary:  # noqa: B008
+    """What must be known of all pairs before the first transform."""
+    rows = band.groups * STRIP
+    counts, degrees = np.zeros(rows), np.zeros(rows)
+    known, squares, total, low, high = _stress.summary(*_pass(band, weighting), counts, degrees)
+    n, unit, scale = band.place[2], _unit(band, weighting), band.scale
+    return Summary(
+        counts[:n], degrees[:n] * unit, known, squares * unit * scale**2, total * scale,
+        low * scale, high * scale,
+    )  # fmt: skip
+
+
+def join_summaries(left: Summary, right: Summary) -> Summary:
+    """Of the pairs of both."""
+    return Summary(
+        left.counts + right.counts, left.degrees + right.degrees, left.known + right.known,
+        left.squares + right.squares, left.total + right.total, min(left.low, right.low),
+        max(left.high, right.high),
+    )  # fmt: skip
+
+
+def guttman_block(
+    band: Band, x: np.ndarray, tau: float = 0.0, weighting: Weighting = Weighting()  # noqa: B008
+) -> np.ndarray:  # fmt: skip
+    """(n, d) float64: what the band gives to the rows of B(X) X.
+
+    x (n, d) float64   configuration; best with its mean at 0
+    tau                dissimilarities are max(delta - tau, 0): those of a temperature
+    """
+    out = np.zeros((band.groups * STRIP, x.shape[1]))
+    _stress.guttman(*_pass(band, weighting), _padded(x, band), tau / band.scale, out)
+    return out[: len(x)] * (band.scale * _unit(band, weighting))
+
+
+def residual_block(
+    band: Band, x: np.ndarray, tau: float = 0.0, weighting: Weighting = Weighting()  # noqa: B008
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """What the band gives to B(X) X - V X, (n, d) float64, and to the sum of w dist^2, (1,)."""
+    out = np.zeros((band.groups * STRIP, x.shape[1]))
+    given = _pass(band, weighting)
+    eta = _stress.residual(*given, _padded(x, band), tau / band.scale, out)
+    unit = _unit(band, weighting)
+    return out[: len(x)] * (band.scale * unit), np.array([eta * band.scale**2 * unit])
+
+
+def laplacian_block(
+    band: Band, p: np.ndarray, weighting: Weighting = Weighting()  # noqa: B008
+) -> np.ndarray:  # fmt: skip
+    """(n, d) float64: what the band gives to V P, for p (n, d) float64."""
+    out = np.zeros((band.groups * STRIP, p.shape[1]))
+    _stress.laplacian(*_pass(band, weighting), _padded(p, band), out)
+    return out[: len(p)] * (band.scale * _unit(band, weighting))
+
+
+def stress_block(
+    band: Band, x: np.ndarray, weighting: Weighting = Weighting(), tau: float = 0.0  # noqa: B008
+) -> np.ndarray:  # fmt: skip
+    """(4,) float64, sums over the pairs of the band, each pair computed in float64:
+    w (delta - dist)^2, w delta^2, w delta dist, w dist^2; delta stands for max(delta - tau, 0)."""
+    sums = _stress.stress(*_pass(band, weighting), _padded(x, band), tau / band.scale)
+    return sums * (band.scale**2 * _unit(band, weighting))
+
+
+def heated_block(
+    band: Band, tau: float, weighting: Weighting = Weighting()  # noqa: B008
+) -> np.ndarray:  # fmt: skip
+    """(1,) float64: the sum of w max(delta - tau, 0)^2 over the pairs of the band."""
+    nowhere = np.zeros((band.place[2], 1))
+    return stress_block(band, nowhere, weighting, tau)[1:2]
+
+
+def smacof(dissimilarities, **options) -> tuple[np.ndarray, float]:
+    """(embedding (n, d), stress): see kernels._mds_runs.Smacof for the options.
+
+    The configuration of smallest stress, on all cores of this machine.
+    """
+    from kernels._mds_runs import run
+
+    found = run(dissimilarities, **options)
+    return found.embedding, found.stress
+
+
+def warm_up(
+    dtype: str = "float32", n_components: int = 3, weighting: Weighting = Weighting()  # noqa: B008
+) -> None:  # fmt: skip
+    """Compile, or load from the cache, every pass that such a run may need."""
+    values = new_band(3, 0, 3, dtype)
+    fill_band(values, (0, 3, 3), 0, 0, np.ones((3, 3), np.float32))
+    weights = new_band(3, 0, 3, np.float32) if weighting.kind == "given" else None
+    band = Band(values, (0, 3, 3), 1.0, weights)
+    x = np.arange(3.0 * n_components).reshape(3, n_components)
+    summary_block(band, weighting)
+    guttman_block(band, x, 0.0, weighting)
+    residual_block(band, x, 0.0, weighting)
+    laplacian_block(band, x, weighting)
+    stress_block(band, x, weighting)
