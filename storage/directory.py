@@ -45,6 +45,11 @@ class Directory:
         with replace_file(self.path_of(key)) as file:
             file.write(data)
 
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        with replace_file(self.path_of(key)) as file:
+            for part in parts:
+                file.write(part)
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         path = self.path_of(key)
         temporary = temporary_name(path)

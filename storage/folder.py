@@ -30,6 +30,9 @@ class Folder(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Write or replace one object, whole or not at all. Raises NoSpace."""
 
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        """As put(), of data that comes in parts and need not fit into memory."""
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write unless the key exists; True when this call wrote it."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -50,6 +52,15 @@ class ObjectFolder:
     def put(self, key: str, data: bytes) -> None:
         with self._told(key):
             self.fs.pipe_file(self._path(key), data)
+
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        # by way of a file: a stream to the store that is broken off may leave half an object
+        with tempfile.NamedTemporaryFile(prefix=f"whorl-put-{os.getpid()}-") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            with self._told(key):
+                self.fs.put_file(file.name, self._path(key))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         with self._told(key):

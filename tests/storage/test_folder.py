@@ -29,6 +29,21 @@ def test_folder__gives_back_what_was_put(folder):
     assert not folder.exists("a/x")
 
 
+def test_folder__takes_data_in_parts_and_all_of_it_or_nothing(folder):
+    folder.put_parts("a/b.bin", (bytes([k]) * 3 for k in range(3)))
+    assert folder.get("a/b.bin") == b"\0\0\0\1\1\1\2\2\2"
+    folder.put_parts("a/b.bin", [])
+    assert folder.get("a/b.bin") == b""
+
+    def broken():
+        yield b"half"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        folder.put_parts("a/c.bin", broken())
+    assert folder.list() == ["a/b.bin"]
+
+
 def test_folder__names_a_missing_key_and_its_place(folder):
     with pytest.raises(KeyMissing, match=r"out holds no x/y\."):
         folder.get("x/y")
