@@ -11,6 +11,7 @@ from cli.screen import Screen
 
 FAMILIES = 4
 CLUSTERS = 8
+GROUPS = 10  # of distances
 
 
 @click.group()
@@ -156,6 +157,79 @@ def points(output: str, labels: str | None, uniform: bool, quiet: bool, **number
     what = f"{units.count(n, 'point')} of {units.count(clouds.n_features, 'column')}"
     where = "without clusters" if uniform else f"in {units.count(clusters, 'cluster')}"
     screen.line("generated", f"{what} {where}")
+    if labels is not None:
+        screen.line("labels", labels)
+    click.echo(output)
+
+
+@generate.command()
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="Matrix to write: .zarr or .npy."
+)
+@click.option(
+    "--n", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of points."
+)
+@click.option(
+    "--dims",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Dimensions that the points have.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["int16", "float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Type of the numbers; int16 holds them scaled into 0 to 1.",
+)
+@click.option(
+    "--triangle",
+    type=click.Choice(["upper", "full"]),
+    default=None,
+    show_default="upper; full in an .npy",
+    help="Store the half above the diagonal or all.",
+)
+@click.option(
+    "--n-clusters",
+    type=click.IntRange(min=1),
+    default=None,
+    show_default="10, or --n when that is less",
+    help="Number of clusters.",
+)
+@click.option(
+    "--cluster-std",
+    type=click.FloatRange(min=0),
+    default=3.0,
+    show_default=True,
+    help="Standard deviation in a cluster; the centres lie from -10 to 10.",
+)
+@click.option("--labels", metavar="FILE", help="Write the true cluster of each point here (TSV).")
+@click.option(
+    "--random-state",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the generator.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def distances(
+    output: str, dtype: str, triangle: str | None, labels: str | None, quiet: bool, **numbers: Any
+) -> None:
+    """Write the distances of points in round clusters; larger than the memory if need be."""
+    from pipelines.generate_distances import Distances, write_distances
+    from pipelines.generate_points import Clouds
+
+    given, n, dims = numbers.pop("n_clusters"), numbers["n"], numbers.pop("dims")
+    if given is not None and given > n:
+        raise click.UsageError(f"--n-clusters {given} is more than the {n} of --n.")
+    clusters = min(GROUPS, n) if given is None else given
+    clouds = Clouds(n_features=dims, n_clusters=clusters, dtype="float64", **numbers)
+    kept = triangle or ("full" if output.lower().endswith(".npy") else "upper")
+    write_distances(output, Distances(clouds, dtype, kept), labels)
+    screen = Screen(quiet=quiet)
+    what = f"distances of {units.count(n, 'point')} in {units.count(clusters, 'cluster')}"
+    screen.line("generated", f"{what}, {dims} dimensions")
     if labels is not None:
         screen.line("labels", labels)
     click.echo(output)

@@ -125,9 +125,14 @@ def write_points(path: str, clouds: Clouds, labels: str | None = None) -> None:
     shape, rows = (clouds.n, clouds.n_features), clouds.block_rows
     points_writer.write_points(path, clouds.blocks(), shape, clouds.dtype, rows)
     if labels is not None:
-        with points_writer.new_file(labels) as file:
-            packed = labels.lower().endswith(".gz")
-            points_writer.write_text(file, _label_lines(clouds), packed=packed)
+        write_labels(labels, clouds)
+
+
+def write_labels(path: str, clouds: Clouds) -> None:
+    """Write the true cluster of each row: id (row from 0) and label; .gz compresses."""
+    with points_writer.new_file(path) as file:
+        packed = path.lower().endswith(".gz")
+        points_writer.write_text(file, _label_lines(clouds), packed=packed)
 
 
 def _label_lines(clouds: Clouds) -> Iterator[str]:

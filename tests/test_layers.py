@@ -19,6 +19,7 @@ MAY_IMPORT = {
                    "distributed", "bokeh", "prometheus_client"},
     "pipelines": {"pipelines", "kernels", "storage", "fsspec", "zarr", "psutil", "zstandard"},
     "pipelines.formats.points_parquet": {"pipelines", "pyarrow"},
+    "pipelines.generate_distances": {"pipelines", "storage", "scipy"},
     "pipelines.app": {"pipelines.errors"},
     "pipelines.engine": {"pipelines.engine", "kernels.__version__", "storage", "dask",
                          "distributed", "cloudpickle", "psutil", "fsspec"},

@@ -126,15 +126,28 @@ def column_names(d: int) -> list[str]:
 
 
 def _write_zarr(url: str, blocks: Blocks, shape: tuple[int, int], dtype: str, rows: int) -> None:
+    with new_zarr(url) as place:
+        local = split_url(place)[0] == "file"
+        store = place if local else store_of(place, read_only=False)
+        _fill_zarr(store, blocks, shape, dtype, rows)
+
+
+@contextmanager
+def new_zarr(url: str) -> Iterator[str]:
+    """Where to write the objects of a zarr array; a directory gets its name at the end.
+
+    Replaces an array that has the name. On any error a directory is not there; on an object store
+    what was written stays. Raises UsageProblem for a name that something else has.
+    """
     protocol, path = split_url(url)
     if protocol != "file":
-        _fill_zarr(store_of(url, read_only=False), blocks, shape, dtype, rows)
+        yield url
         return
     if os.path.exists(path) and not (os.path.isdir(path) and MARKS & set(os.listdir(path))):
         raise UsageProblem(f"{url} exists and is no zarr array.", remedy="Choose another name.")
     temporary = temporary_name(os.path.abspath(path))
     try:
-        _fill_zarr(temporary, blocks, shape, dtype, rows)
+        yield temporary
         Directory(path).delete_tree("")
         os.rename(temporary, path)
         sync_directory(os.path.dirname(path) or ".")

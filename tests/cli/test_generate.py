@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.__main__ import main
+from pipelines.formats.distances import open_distances
+from pipelines.generate_distances import Distances
 from pipelines.generate_points import Clouds
 
 
@@ -14,8 +16,8 @@ from pipelines.generate_points import Clouds
 def generate(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
-        return CliRunner().invoke(main, ["generate", "points", *arguments], prog_name="whorl")
+    def call(*arguments, what="points"):
+        return CliRunner().invoke(main, ["generate", what, *arguments], prog_name="whorl")
 
     return call
 
@@ -60,3 +62,27 @@ def test_options_that_make_no_sense__are_refused(generate, options, message):
     assert answer.exit_code == 2
     assert answer.stderr.splitlines()[-1].startswith(message)
     assert list(Path().iterdir()) == []
+
+
+def test_distances__are_written_with_their_labels(generate):
+    options = ["--n", "20", "--dims", "5", "--dtype", "int16", "--random-state", "6"]
+    answer = generate(*options, "-o", "d.zarr", "--labels", "true.tsv", what="distances")
+    assert (answer.exit_code, answer.stdout) == (0, "d.zarr\n")
+    assert answer.stderr.splitlines() == [
+        "generated       distances of 20 points in 10 clusters, 5 dimensions",
+        "labels          true.tsv",
+    ]
+    matrix = open_distances("d.zarr")
+    assert (matrix.n, matrix.dtype, matrix.triangle) == (20, np.int16, "upper")
+    assert len(Path("true.tsv").read_text().splitlines()) == 21
+
+
+def test_square_of_distances__is_an_npy(generate):
+    answer = generate("--n", "3", "-o", "d.npy", "--dtype", "float64", "-q", what="distances")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    clouds = Clouds(3, 16, 3, cluster_std=3.0, dtype="float64")
+    whole = Distances(clouds, "float64", "full").block(slice(None), slice(None))
+    np.testing.assert_array_equal(np.load("d.npy"), whole)
+    refused = generate("--n", "3", "--n-clusters", "4", "-o", "e.npy", what="distances")
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1] == "Error: --n-clusters 4 is more than the 3 of --n."
