@@ -70,20 +70,9 @@ def result_folder(
     ctx: click.Context, name: str, job: Any, config: Any, chosen: declaration.RunOptions
 ) -> Iterator[Any]:
     """The result folder of this run; left as it is for --resume when anything goes wrong."""
-    from pipelines.results import ResultFolder
+    from pipelines.run_steps import open_results
 
-    values = declaration.byte_changing_values(config, chosen)
-    resolved = getattr(job, "resolved", {})
-    folder = ResultFolder.create(
-        chosen.output,
-        app=name,
-        options={name: resolved.get(name, value) for name, value in values.items()},
-        inputs=job.inputs,
-        resume=chosen.resume,
-        overwrite=chosen.overwrite,
-        command=chosen.command,
-        needed_bytes=getattr(job, "needed_bytes", 0),
-    )
+    folder = open_results(name, job, config, chosen)
     ctx.meta["whorl.folder"] = chosen.output
     try:
         yield folder

@@ -16,6 +16,7 @@ from storage.folder import Folder, split_url
 WORK = ".work"
 WORK_RUN = ".work/run.json"
 GAINS = ("blocks", "trials", "checkpoints", "input")  # below .work: what --resume goes on with
+STAGES = ("pool", "distances", "map", "placed", "clusters")  # result folders inside another one
 OURS = {
     *arrays.NAMES, WORK, LOCK, "run.json", "checksums.sha256", "ids.tsv", "log.jsonl",
     "report.html", "performance.html", "labels.tsv", "centroids.npy", "inertia.tsv", "elbow.tsv",
@@ -46,7 +47,17 @@ def is_void(folder: Folder, run: dict) -> bool:
     """True when nothing is there to go on with, or when the rest of it is being deleted."""
     if run["status"] == "deleted":
         return True
-    return not any(folder.exists(f"{WORK}/{name}") for name in GAINS)
+    return not stages_in(folder) and not any(folder.exists(f"{WORK}/{name}") for name in GAINS)
+
+
+def stages_in(folder: Folder) -> list[str]:
+    """The stages of a run of several applications that have begun: result folders in this one."""
+    begun = [name for name in folder.names() if name in STAGES]
+    return [
+        name
+        for name in begun
+        if folder.exists(f"{name}/run.json") or folder.exists(f"{name}/{WORK_RUN}")
+    ]
 
 
 def read_ours(folder: Folder, key: str) -> dict:
@@ -109,6 +120,8 @@ def refuse_existing(
 def refuse_foreign(folder: Folder, state: str, run: dict) -> None:
     """Raise UsageProblem naming files that whorl did not write: they are never deleted."""
     known = OURS | {output["name"] for output in run.get("outputs", [])}
+    if run.get("app") == "sequences":
+        known |= {*STAGES, *(f"{name}.fasta" for name in STAGES)}
     known = set() if state == "foreign" else known
     others = [name for name in folder.names() if name not in known | {LOCK}]
     others = [name for name in others if not TEMPORARY.fullmatch(name)]

@@ -178,14 +178,17 @@ class ResultFolder:
             self.folder.rename_tree(self.array_prefix, self.array)
         for name, data in files.items():
             self.folder.put(name, data)
+        stages = output_rules.stages_in(self.folder)
         for name in self.folder.names():
             if name in (self.array, WORK, LOCK, "run.json", CHECKSUMS):
                 continue
-            data = files[name] if name in files else self.folder.get(name)
-            hashes[name] = hashlib.sha256(data).hexdigest()
-            is_result = name.endswith((".tsv", ".npy"))
+            # of a stage its run.json, which holds the hashes of its results
+            key = f"{name}/run.json" if name in stages else name
+            data = files[name] if name in files else self.folder.get(key)
+            hashes[key] = hashlib.sha256(data).hexdigest()
+            is_result = key.endswith((".tsv", ".npy", "/run.json"))
             outputs.append({"name": name} | arrays.npy_facts(name, data))
-            outputs[-1] |= {"sha256": hashes[name]} if is_result else {}
+            outputs[-1] |= {"sha256": hashes[key]} if is_result else {}
         final = {**self._started, "finished": time.time(), **run}
         final |= {"status": "complete", "outputs": outputs}
         run_bytes = to_json(final)
@@ -209,7 +212,8 @@ class ResultFolder:
         with suppress(StorageError, UsageProblem):
             self.update_status({**facts, "status": status})
             ours = (WORK_RUN, f"{self.array_prefix}/")
-            if not [key for key in self.folder.list(WORK) if not key.startswith(ours)]:
+            kept = [key for key in self.folder.list(WORK) if not key.startswith(ours)]
+            if not kept and not output_rules.stages_in(self.folder):
                 self.folder.delete_tree(self.array_prefix)
                 self.folder.delete_tree(WORK)
         with suppress(StorageError):

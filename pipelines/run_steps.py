@@ -7,10 +7,26 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from pipelines.app import merged_values
+from pipelines.app import RunOptions, byte_changing_values, merged_values
 from pipelines.engine import Engine, check_token, scratch
 from pipelines.machine import host, versions
 from pipelines.results import ResultFolder
+
+
+def open_results(app: str, job: Any, config: Any, options: RunOptions) -> ResultFolder:
+    """The result folder of a run, created or gone on with; raises as ResultFolder.create."""
+    values = byte_changing_values(config, options)
+    resolved = getattr(job, "resolved", {})
+    return ResultFolder.create(
+        options.output,
+        app=app,
+        options={name: resolved.get(name, value) for name, value in values.items()},
+        inputs=job.inputs,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        command=options.command,
+        needed_bytes=getattr(job, "needed_bytes", 0),
+    )
 
 
 def check_output(engine: Engine, results: ResultFolder, token: bytes) -> None:

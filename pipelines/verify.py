@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from pipelines.checksums import CHECKSUMS, read_checksums
-from pipelines.errors import DamagedResult
+from pipelines.errors import DamagedResult, WhorlError
 from pipelines.formats.arrays import DISTANCES, NAMES
 from pipelines.formats.distances import DistanceMatrix, read_ids
 from pipelines.formats.label_array import LABELS, LabelArray
+from pipelines.output_rules import STAGES
 from pipelines.results import read_run
 from storage.errors import KeyMissing
 from storage.folder import Folder, open_folder
@@ -63,10 +64,27 @@ def verify(url: str, **storage_options) -> Verification:
         damaged_bytes = any(problem.startswith(array) for problem in found.problems)
         if not damaged_bytes and any(name.startswith(f"{array}/") for name in hashes):
             check(folder, run, found)
+    for stage in (name for name in STAGES if f"{name}/run.json" in hashes):
+        check_stage(f"{url.rstrip('/')}/{stage}", stage, found, storage_options)
     found.seconds = time.monotonic() - began
     if found.problems:
         raise damaged(found)
     return found
+
+
+def check_stage(url: str, stage: str, found: Verification, storage_options: dict) -> None:
+    """Add what a result folder inside this one holds, and what is wrong with it."""
+    try:
+        inner = verify(url, **storage_options)
+    except WhorlError as error:
+        inner = getattr(error, "verification", Verification(url, problems=[str(error)]))
+    found.files += inner.files
+    found.nbytes += inner.nbytes
+    found.extra += [f"{stage}/{name}" for name in inner.extra]
+    found.problems += [f"{stage}: {problem}" for problem in inner.problems]
+    if inner.matrix_checked and not found.matrix_checked:
+        found.matrix_checked = True
+        found.n, found.missing_pairs = inner.n, inner.missing_pairs
 
 
 def damaged(found: Verification) -> DamagedResult:
