@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.engine.job import Chunk, ChunkDone, Partial, Row, State
+from pipelines.engine.job import Chunk, ChunkDone, Job, Partial, Row, State
 from pipelines.engine.leaves import next_state, recorded
 
 
@@ -24,11 +24,11 @@ class Folded:
 
 def run_iterations(
     chunk: Chunk,
-    fold: Callable[[State], Folded],
+    fold: Callable[[Job, State], Folded],
     worker: str,
     show: Callable[[int, Sequence[float], Mapping[str, float]], object] = lambda *_: None,
 ) -> ChunkDone:
-    """fold(state), update, and so on until the chunk's end. Raises LeafFailed.
+    """fold(job, state), update, and so on until the chunk's end. Raises LeafFailed.
 
     show   hears of every iteration: its number, seconds and values as in Row
     """
@@ -40,7 +40,7 @@ def run_iterations(
     ranks: set[str] = set()
     while not outcome:
         started = time.time()
-        folded = fold(state)
+        folded = fold(job, state)
         state, outcome, following = next_state(job, state, folded.total, chunk.args, worker)
         done += 1
         values = recorded(job, state, worker)
@@ -53,6 +53,10 @@ def run_iterations(
             outcome = "max_iter"
         if not outcome and time.monotonic() >= deadline:
             outcome = "budget"
+        if following in chunk.jobs:
+            job = chunk.jobs[following]
+        else:
+            outcome = "then"
     return ChunkDone(
-        state, done - chunk.first, outcome, following or None, tuple(rows), tuple(sorted(ranks))
+        state, done - chunk.first, outcome, following, tuple(rows), tuple(sorted(ranks))
     )

@@ -101,7 +101,7 @@ class Run:
             n_iter, name, state = found
         while n_iter < self.max_iter:
             budget_s = chunk_seconds(chunk_s, self.broken)
-            chunk = Chunk(self._job(name), state, n_iter, self.max_iter, budget_s, self.args)
+            chunk = self._chunk(name, state, n_iter, budget_s)
             begun = time.time()
             try:
                 done = self.engine.run_chunk(self.partitions, chunk)
@@ -112,20 +112,21 @@ class Run:
             self._book(chunk, done, time.time() - begun)
             if done.outcome in ("until", "stop"):
                 return Iterated(state, n_iter, done.outcome, self.rows)
-            name = done.next_job or name
+            name = done.next_job
             self._checkpoint(n_iter, name, state)
         return Iterated(state, n_iter, "max_iter", self.rows)
 
-    def _job(self, name: str) -> Job:
+    def _chunk(self, name: str, state: State, first: int, budget_s: float) -> Chunk:
         if name not in self.jobs:
             raise ValueError(f"there is no job {name!r}, only {', '.join(self.jobs)}")
-        return self.jobs[name]
+        rest = (state, first, self.max_iter, budget_s, self.args, self.jobs)
+        return Chunk(self.jobs[name], *rest)
 
     def _book(self, chunk: Chunk, done: ChunkDone, took_s: float) -> None:
         self.broken = 0
         self.failures.clear()
         for row in done.rows:
-            self.engine.tell(IterationEnded(chunk.job.name, row))
+            self.engine.tell(IterationEnded(row.job, row))
         self.rows.extend(done.rows)
         inside_s = sum(row.stopped - row.started for row in done.rows)
         overhead_s = max(0.0, took_s - inside_s)

@@ -93,9 +93,11 @@ class Row:
 class Chunk:
     """Iterations that an executor runs between two looks at the world.
 
+    job      the one that it begins with
     first    iterations done before; most: not more than so many in all
     budget_s stop at the first iteration boundary after so many seconds
     args     of map and update, as they are called (broadcast values are already in place)
+    jobs     all, by name: Then goes on with another one inside the chunk
     """
 
     job: Job
@@ -104,19 +106,21 @@ class Chunk:
     most: int
     budget_s: float
     args: tuple[Any, ...] = ()
+    jobs: Mapping[str, Job] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ChunkDone:
-    """outcome: 'budget' | 'until' | 'stop' | 'max_iter' | 'then' (next_job is the job's name).
+    """outcome: 'budget' | 'until' | 'stop' | 'max_iter' | 'then' (to a job that there is not).
 
-    ranks   names of the workers that took part, rank 0 first
+    next_job   name of the job that the next chunk begins with
+    ranks      names of the workers that took part, rank 0 first
     """
 
     state: State
     n_iter: int
     outcome: str
-    next_job: str | None = None
+    next_job: str
     rows: tuple[Row, ...] = ()
     ranks: tuple[str, ...] = ()
 
@@ -133,15 +137,15 @@ class Iterated:
 
 
 def advance(job: Job, state: State, total: Partial, args: Sequence[Any]) -> tuple[State, str, str]:
-    """(next state, '' | 'until' | 'stop' | 'then', name of the next job)."""
+    """(next state, '' | 'until' | 'stop', name of the next job)."""
     answer = job.update(state, total, *args)
     if isinstance(answer, Stop):
-        return answer.state, "stop", ""
+        return answer.state, "stop", job.name
     if isinstance(answer, Then):
-        return answer.state, "then", answer.job
+        return answer.state, "", answer.job
     if job.until is not None and job.until(state, answer):
-        return answer, "until", ""
-    return answer, "", ""
+        return answer, "until", job.name
+    return answer, "", job.name
 
 
 ELEMENTWISE: dict[str, np.ufunc] = {"sum": np.add, "min": np.minimum, "max": np.maximum}

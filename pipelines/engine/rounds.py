@@ -290,23 +290,21 @@ class Folds:
 
     def __init__(self, engine: TasksEngine, partitions: Partitions, chunk: Chunk):
         self._engine, self._partitions, self._chunk = engine, partitions, chunk
-        self._paces: deque[float] = deque(maxlen=PACES)
-        self._combine = combiner(chunk.job)
+        self._paces: dict[str, deque[float]] = {}
         self._homes: dict[str, list[int]] = {}
         self._version: int | None = None
 
-    def fold(self, state: State) -> Folded:
+    def fold(self, job: Job, state: State) -> Folded:
         """map over all partitions. Raises LeafFailed."""
-        engine, partitions, chunk = self._engine, self._partitions, self._chunk
+        engine, partitions = self._engine, self._partitions
         if self._version != engine.pins.version:
             self._homes = engine.pins.ensure(partitions)
             self._version = engine.pins.version
-        folding: Folding[Partial] = Folding(partitions.n, self._combine)
-        work = partial(fold_leaves, chunk.job, state, chunk.args)
+        folding: Folding[Partial] = Folding(partitions.n, combiner(job))
+        work = partial(fold_leaves, job, state, self._chunk.args)
+        paces = self._paces.setdefault(job.name, deque(maxlen=PACES))
         answers: list[Answer] = []
-        for _, answer in Round(engine, partitions, chunk.job.name, work, self._paces).answers(
-            self._homes
-        ):
+        for _, answer in Round(engine, partitions, job.name, work, paces).answers(self._homes):
             answers.append(answer)
             for node, value in answer.result.items():
                 folding.add(node, writable(value))

@@ -25,7 +25,7 @@ from pipelines.engine.events import (
     TaskEnded,
     TaskRetried,
 )
-from pipelines.engine.job import Chunk, ChunkDone, State
+from pipelines.engine.job import Chunk, ChunkDone, Job, State
 from pipelines.engine.leaves import Leaves
 from pipelines.engine.memory import CacheSize
 from pipelines.engine.partitions import Partitions, Tally, new_partitions
@@ -210,9 +210,9 @@ class SerialEngine:
         everything = range(partitions.n)
         with Leaves(partitions.key, partitions.n, WORKER, self._n_threads()) as leaves:
 
-            def fold(state: State) -> Folded:
+            def fold(job: Job, state: State) -> Folded:
                 started = time.time()
-                (total,) = leaves.fold(everything, chunk.job, state, chunk.args).values()
+                (total,) = leaves.fold(everything, job, state, chunk.args).values()
                 mapped = time.time()
                 return Folded(total, (mapped - started,), mapped, (WORKER,))
 

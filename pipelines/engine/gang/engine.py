@@ -9,6 +9,7 @@ from then on those who had to do so go one after another.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import time
 import uuid
@@ -71,7 +72,7 @@ class GangEngine(TasksEngine):
         self._experienced: set[str] = set()  # workers that were in a chunk that ended
         self._kept: Kept | None = None
         self._usual_s: dict[tuple[str, str], float] = {}
-        self._algorithms: dict[tuple[str, str, int], str] = {}
+        self._algorithms: dict[tuple[str, int], dict[str, str]] = {}
         self._owners: dict[str, tuple[dict[str, list[int]], tuple[int, ...]]] = {}
         self._crowd = Crowd(self.client)
 
@@ -79,12 +80,12 @@ class GangEngine(TasksEngine):
 
     def run_chunk(self, partitions: Partitions, chunk: Chunk) -> ChunkDone:
         name = (partitions.key, chunk.job.name)
-        bare = Chunk(chunk.job, None, chunk.first, chunk.most, chunk.budget_s, chunk.args)
+        bare = dataclasses.replace(chunk, state=None)
 
         def parts(gang: Gang) -> list[Part]:
             token, given = self._token_of(chunk.state, gang)
             holders = self._holding_ranks(partitions, gang)
-            algorithm = self._algorithms.get((*name, len(gang.workers)), "")
+            algorithms = self._algorithms.get((partitions.key, len(gang.workers)), {})
             return [
                 ChunkPart(
                     gang.orders,
@@ -96,7 +97,7 @@ class GangEngine(TasksEngine):
                     state=given if rank == 0 else (),
                     holders=holders,
                     costs=partitions.costs,
-                    algorithm=algorithm,
+                    algorithms=algorithms,
                 )
                 for rank, worker in enumerate(gang.workers)
             ]
@@ -301,8 +302,12 @@ class GangEngine(TasksEngine):
         first = answers[0]
         self._experienced |= set(gang.workers)
         self._kept = Kept(first.token, done.state, frozenset(gang.workers))
-        self._usual_s[name] = median(row.stopped - row.started for row in done.rows)
-        self._algorithms[(*name, len(gang.workers))] = first.algorithm
+        spent: dict[str, list[float]] = {}
+        for row in done.rows:
+            spent.setdefault(row.job, []).append(row.stopped - row.started)
+        self._usual_s[name] = max(map(median, spent.values()))
+        known = self._algorithms.setdefault((partitions.key, len(gang.workers)), {})
+        known.update(first.algorithms)
         homes, owners = self._owners[partitions.key]
         self._owners[partitions.key] = (homes, first.owners or owners)
         if first.owners != gang.owners or len(done.rows) < SLOW_ROWS:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -76,7 +77,7 @@ class Done:
     result        rank 0: the ChunkDone; a user's step: what it returned
     fingerprint   of the state: the same on all ranks
     token         under which the rank keeps the state
-    owners, algorithm   with which the chunk ended
+    owners        with which the chunk ended; algorithms: of each job, those that were chosen
     counts        of the partitions' cache
     """
 
@@ -84,7 +85,7 @@ class Done:
     fingerprint: int = 0
     token: str = ""
     owners: tuple[int, ...] = ()
-    algorithm: str = ""
+    algorithms: Mapping[str, str] = field(default_factory=dict)
     counts: Any = None
 
 
@@ -139,14 +140,15 @@ class Part:
 @dataclass(frozen=True)
 class ChunkPart(Part):
     """A chunk of iterations. chunk: without its state, which goes by token; state: () or the one
-    that it is. holders: leaf -> ranks that have it, costs: of the leaves."""
+    that it is. holders: leaf -> ranks that have it, costs: of the leaves, algorithms: by job,
+    as far as they are chosen."""
 
     chunk: Chunk = field(kw_only=True)
     token: str = field(kw_only=True)
     state: tuple[State, ...] = field(kw_only=True, default=())
     holders: tuple[tuple[int, ...], ...] = field(kw_only=True, default=())
     costs: tuple[float, ...] = field(kw_only=True, default=())
-    algorithm: str = field(kw_only=True, default="")
+    algorithms: Mapping[str, str] = field(kw_only=True, default_factory=dict)
 
     def run(self, seat: Seat, comm: Comm, worker: str, n_threads: int) -> Answer:
         held = self.state or seat.take(self.token)
@@ -170,7 +172,7 @@ class ChunkPart(Part):
             fingerprint(done.state),
             token,
             comm.owners,
-            turns.algorithm,
+            turns.algorithms,
             pinned.cache().counts(self.key),
         )
 
@@ -180,21 +182,27 @@ class Turns:
 
     def __init__(self, part: ChunkPart, comm: Comm, leaves: Leaves):
         self._part, self._comm, self._leaves = part, comm, leaves
-        job = part.chunk.job
-        self._job: Job = job
-        self._reduce: Reduction | Joining
-        if callable(job.combine):
-            self._reduce = Joining(comm, job.combine)
-        else:
-            self._reduce = Reduction(comm, ELEMENTWISE[job.combine], part.algorithm)
+        self._reductions: dict[str, Reduction | Joining] = {}
         self._moves = any(len(ranks) > 1 for ranks in part.holders)
         self._history: list[tuple[float, ...]] = []
         self._lasted: list[float] = []
         self._rows: list[Row] = []
 
     @property
-    def algorithm(self) -> str:
-        return self._reduce.algorithm
+    def algorithms(self) -> dict[str, str]:
+        return {name: one.algorithm for name, one in self._reductions.items() if one.algorithm}
+
+    def _reduction(self, job: Job) -> Reduction | Joining:
+        name, combine = job.name, job.combine
+        if name not in self._reductions:
+            self._reductions[name] = (
+                Joining(self._comm, combine)
+                if callable(combine)
+                else Reduction(
+                    self._comm, ELEMENTWISE[combine], self._part.algorithms.get(name, "")
+                )
+            )
+        return self._reductions[name]
 
     def show(self) -> None:
         """Tell the dashboard."""
@@ -203,7 +211,8 @@ class Turns:
 
     def to_the_end(self, state: State) -> ChunkDone:
         """Raises GangBroken, LeafFailed, EngineError."""
-        chunk, job, comm = self._part.chunk, self._job, self._comm
+        chunk, comm = self._part.chunk, self._comm
+        job = chunk.job
         deadline = time.monotonic() + chunk.budget_s
         done, outcome, following = chunk.first, "", ""
         while not outcome:
@@ -212,8 +221,9 @@ class Turns:
             seconds = perf_counter() - begun
             mapped = started + seconds
             over = comm.rank == 0 and time.monotonic() >= deadline
-            total = self._reduce(nodes, STOP if over else 0, seconds)
-            heads = self._reduce.heads
+            reduction = self._reduction(job)
+            total = reduction(nodes, STOP if over else 0, seconds)
+            heads = reduction.heads
             state, outcome, following = next_state(
                 job, state, total, chunk.args, self._leaves.worker
             )
@@ -228,7 +238,11 @@ class Turns:
             if not outcome and heads[0].flags & STOP:
                 outcome = "budget"
             self._look_back(perf_counter() - begun, of_all)
-        return ChunkDone(state, done - chunk.first, outcome, following or None, tuple(self._rows))
+            if following in chunk.jobs:
+                job = chunk.jobs[following]
+            else:
+                outcome = "then"
+        return ChunkDone(state, done - chunk.first, outcome, following, tuple(self._rows))
 
     def _look_back(self, lasted_s: float, of_all: tuple[float, ...]) -> None:
         """After an iteration: how long to wait for others, and who maps what from now on."""
@@ -243,7 +257,8 @@ class Turns:
         owners = tuple(rebalance(self._history, comm.owners, part.holders, part.costs))
         if owners != comm.owners:
             comm.set_owners(owners)
-            self._reduce.set_owners(owners)
+            for reduction in self._reductions.values():
+                reduction.set_owners(owners)
             self._history.clear()
 
 

@@ -84,13 +84,16 @@ def test_no_iteration__gives_the_state_back(engine, parts):
     assert (found.state is START, found.n_iter, found.reason) == (True, 0, "max_iter")
 
 
-def test_update__may_go_to_another_job_and_stop(engine, parts):
+@pytest.mark.parametrize(("chunk_s", "chunks"), [(60.0, 1), (0.0, 8)])
+def test_update__may_go_to_another_job_and_stop(engine, parts, events, chunk_s, chunks):
     jobs = [
         Job(iterative.count_map, iterative.count_update, name="first"),
         Job(iterative.count_map, iterative.other_update, combine="max", name="other"),
     ]
-    found = iterate(engine, parts, jobs=jobs, state=Counted(0, np.zeros(4)))
+    found = iterate(engine, parts, jobs=jobs, state=Counted(0, np.zeros(4)), chunk_s=chunk_s)
     assert [row.job for row in found.rows] == ["first"] * 4 + ["other"] + ["first"] * 3
+    assert [one.job for one in of(IterationEnded, events)] == [row.job for row in found.rows]
+    assert len(of(ChunkEnded, events)) == chunks
     assert (found.state.n, found.state.said, found.reason) == (6, "thenback", "stop")
 
 
