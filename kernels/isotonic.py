@@ -10,10 +10,13 @@ Kruskal (1964), Psychometrika 29, 115-129. Best, Chakravarti (1990), Math. Progr
 pooling adjacent violators in linear time.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels import mds
 from kernels._jit import njit
 
 
@@ -22,11 +25,13 @@ class Order(NamedTuple):
 
     rows, columns  (p,) int32, rows < columns
     starts         (g + 1,) int64: group k is starts[k] to starts[k + 1]
+    values         (g,) float64: its dissimilarity
     """
 
     rows: np.ndarray
     columns: np.ndarray
     starts: np.ndarray
+    values: np.ndarray
 
 
 def order_pairs(dissimilarities: np.ndarray) -> Order:
@@ -37,10 +42,38 @@ def order_pairs(dissimilarities: np.ndarray) -> Order:
     order = np.argsort(values, kind="stable")
     values = values[order]
     changes = np.flatnonzero(values[1:] != values[:-1]) + 1
-    starts = np.concatenate([[0], changes, [len(values)]]) if len(values) else [0]
-    return Order(
-        rows[order].astype(np.int32), columns[order].astype(np.int32), np.array(starts, np.int64)
-    )
+    starts = np.concatenate([[0], changes, [len(values)]]) if len(values) else np.zeros(1)
+    starts = starts.astype(np.int64)
+    rows, columns = rows[order].astype(np.int32), columns[order].astype(np.int32)
+    return Order(rows, columns, starts, values[starts[:-1]].astype(np.float64))
+
+
+def guttman_block(
+    band: mds.Band, x: np.ndarray, *, first: bool, memory: dict[str, Any] | None = None
+) -> Any:
+    """The rows of B(X) X, (n, d) float64, with disparities in place of dissimilarities.
+
+    band    of all rows
+    first   disparities are the dissimilarities themselves, times a factor (before the first
+            transform any order of distances is chance)
+    memory  keeps the order of the pairs from call to call
+
+    Where pairs are missing: (B(X) X - V X, (1,) sum of dist^2), as `mds.residual_block`.
+    """
+    memory = {} if memory is None else memory
+    if "order" not in memory:
+        memory["order"] = order_pairs(mds.unpack_band(band))
+    order: Order = memory["order"]
+    x = np.ascontiguousarray(x, np.float64)
+    distances = pair_distances(order.rows, order.columns, x)
+    if first:
+        wanted = _scaled(np.repeat(order.values, np.diff(order.starts)), None)
+    else:
+        wanted = _fitted(order, distances, None)
+    out = np.zeros(x.shape)
+    whole = len(wanted) == len(x) * (len(x) - 1) // 2
+    _transform(order.rows, order.columns, x, wanted, distances, 0.0 if whole else 1.0, out)
+    return out if whole else (out, np.array([float(np.square(distances).sum())]))
 
 
 def disparities(order: Order, embedding: np.ndarray, weights: np.ndarray | None = None):
@@ -49,19 +82,27 @@ def disparities(order: Order, embedding: np.ndarray, weights: np.ndarray | None 
     embedding  (n, d)
     weights    (p,) >= 0 in the same order, or None: all 1. The sum of weight * disparity^2 is p.
 
-    Where all points of the map coincide, every disparity is 1 (without weights).
+    Where all points of the map coincide, all disparities are equal.
     """
     x = np.ascontiguousarray(embedding, np.float64)
-    distances = pair_distances(order.rows, order.columns, x)
-    weights = np.ones(len(distances)) if weights is None else np.asarray(weights, np.float64)
+    return _fitted(order, pair_distances(order.rows, order.columns, x), weights)
+
+
+def _fitted(order: Order, distances: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     sequence = _by_distance(order.starts, distances)
     fitted = np.empty_like(distances)
-    fitted[sequence] = isotonic(distances[sequence], weights[sequence])
-    squares = float((weights * fitted**2).sum())
-    if squares <= 0:
-        fitted[:] = 1.0
-        squares = float(weights.sum())
-    return fitted * np.sqrt(len(fitted) / squares) if squares > 0 else fitted
+    of_them = None if weights is None else np.asarray(weights, np.float64)[sequence]
+    fitted[sequence] = isotonic(distances[sequence], of_them)
+    return _scaled(fitted, weights)
+
+
+def _scaled(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Times the factor that makes the sum of weight * value^2 the number of pairs."""
+    squares = float((values**2 if weights is None else weights * values**2).sum())
+    if squares > 0:
+        return values * np.sqrt(len(values) / squares)
+    total = len(values) if weights is None else float(np.sum(weights))
+    return np.full(len(values), np.sqrt(len(values) / total) if total > 0 else 1.0)
 
 
 def isotonic(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -92,6 +133,19 @@ def pair_distances(rows, columns, x):
             square += (x[rows[pair], k] - x[columns[pair], k]) ** 2
         distances[pair] = np.sqrt(square)
     return distances
+
+
+@njit
+def _transform(rows, columns, x, wanted, distances, drawn, out):
+    """out[i] += (wanted / distance - drawn) (x_i - x_j) of each pair, out[j] -= the same."""
+    for pair in range(len(rows)):
+        i, j, ratio = rows[pair], columns[pair], -drawn
+        if distances[pair] > 0:
+            ratio += wanted[pair] / distances[pair]
+        for k in range(x.shape[1]):
+            step = ratio * (x[i, k] - x[j, k])
+            out[i, k] += step
+            out[j, k] -= step
 
 
 @njit
