@@ -92,7 +92,7 @@ def test_update__may_go_to_another_job_and_stop(engine, parts, events, chunk_s, 
     ]
     found = iterate(engine, parts, jobs=jobs, state=Counted(0, np.zeros(4)), chunk_s=chunk_s)
     assert [row.job for row in found.rows] == ["first"] * 4 + ["other"] + ["first"] * 3
-    assert [one.job for one in of(IterationEnded, events)] == [row.job for row in found.rows]
+    assert [one.key for one in of(IterationEnded, events)] == [row.job for row in found.rows]
     assert len(of(ChunkEnded, events)) == chunks
     assert (found.state.n, found.state.said, found.reason) == (6, "thenback", "stop")
 
