@@ -200,6 +200,14 @@ def make_job(config: Config, options: RunOptions) -> Job:
     if config.labels == "-" == config.sequences:
         raise UsageProblem("--labels and the sequences cannot both come from standard input.")
     records, standard_input = read_records(config, options)
+    return job_of(config, options, records, standard_input, started)
+
+
+def job_of(
+    config: Config, options: RunOptions, records: Records, standard_input: bytes | None,
+    started: float,
+) -> Job:  # fmt: skip
+    """The job of records that were read already. started: time.perf_counter() at the beginning."""
     scoring, matrix_name, matrix_file = scoring_of(config, records.alphabet)
     check_together(config, records, scoring)
     inputs = [
@@ -284,24 +292,8 @@ def attributes(config: Config, alphabet: str, scoring: Scoring, matrix: str) -> 
 
 def plan_lines(job: Job) -> Iterator[tuple[str, str]]:
     """Input, scoring, plan."""
-    records, lengths = job.records, job.records.lengths
-    kind = {"dna": "DNA", "rna": "RNA", "protein": "protein"}[records.alphabet]
-    if job.config.alphabet == "auto":
-        kind += " (detected)"
-    letters = f"{lengths.min():,}-{lengths.max():,}"
-    if lengths.min() == lengths.max():
-        letters = f"{lengths.max():,}"
-    some = f" ({records.ambiguous:,} with ambiguity codes)" if records.ambiguous else ""
-    source = "standard input" if job.config.sequences == "-" else job.config.sequences
-    yield "input", f"{source}: {plural(records.n, 'sequence')}, {kind}, {letters} letters{some}"
-    if records.skipped:
-        skipped = plural(records.skipped, "record")
-        yield "skipped", f"{skipped} without letters or with foreign ones"
-    strands = ", the better of both strands" if job.config.strand == "both" else ""
-    yield (
-        "scoring",
-        f"{job.matrix_name}, {job.gap_costs}; distance {job.config.distance}{strands}",
-    )
+    yield from input_lines(job.config, job.records)
+    yield "scoring", scoring_text(job)
     at = f"{duration(job.estimated_seconds)} of one core"
     if job.slots:
         at = f"{duration(job.estimated_seconds)} on {plural(job.slots, 'core')}"
@@ -311,6 +303,29 @@ def plan_lines(job: Job) -> Iterator[tuple[str, str]]:
         f"{job.cells:.2g} cells, about {at}, result up to {in_words(job.layout.max_bytes)}, "
         f"{in_words(job.worker_bytes)} per worker",
     )
+
+
+def input_lines(config: Config, records: Records) -> Iterator[tuple[str, str]]:
+    """What was read, and what was left out."""
+    lengths = records.lengths
+    kind = {"dna": "DNA", "rna": "RNA", "protein": "protein"}[records.alphabet]
+    if config.alphabet == "auto":
+        kind += " (detected)"
+    letters = f"{lengths.min():,}-{lengths.max():,}"
+    if lengths.min() == lengths.max():
+        letters = f"{lengths.max():,}"
+    some = f" ({records.ambiguous:,} with ambiguity codes)" if records.ambiguous else ""
+    source = "standard input" if config.sequences == "-" else config.sequences
+    yield "input", f"{source}: {plural(records.n, 'sequence')}, {kind}, {letters} letters{some}"
+    if records.skipped:
+        skipped = plural(records.skipped, "record")
+        yield "skipped", f"{skipped} without letters or with foreign ones"
+
+
+def scoring_text(job: Job) -> str:
+    """'EDNAFULL, a gap of 1, 2, 10 letters costs 16, 20, 52; distance identity-longer'"""
+    strands = ", the better of both strands" if job.config.strand == "both" else ""
+    return f"{job.matrix_name}, {job.gap_costs}; distance {job.config.distance}{strands}"
 
 
 def plural(number: int, word: str) -> str:
