@@ -278,7 +278,7 @@ def size_section(sample: ClusterSample) -> Section:
         summary=f"{ends} points, median {middle:,.0f}." + ("" if named else " In order of size."),
         tips=_size_tips(sample, order, edges),
         x_title="cluster" if named else "rank by size",
-        ticks=(range(k), [str(c) for c in order.tolist()]) if named else _rank_ticks(k),
+        ticks=(range(k), [str(c) for c in order.tolist()]) if named else rank_ticks(k),
         y_title="points",
         paint=[colours.CATEGORIES[sample.colours[c]] for c in order[edges[:-1]].tolist()]
         if named
@@ -300,7 +300,7 @@ def _size_tips(sample: ClusterSample, order: np.ndarray, edges: np.ndarray) -> l
     return tips
 
 
-def _rank_ticks(k: int) -> tuple[Sequence[float], Sequence[str]]:
+def rank_ticks(k: int) -> tuple[Sequence[float], Sequence[str]]:
     """Round ranks; rank 1 is the first bar."""
     step = next(s for e in range(9) for s in (10**e, 2 * 10**e, 5 * 10**e) if k / s <= 10)
     ranks = [1, *range(step, k + 1, step)]

@@ -37,7 +37,16 @@ MUTED = (
 OTHER, UNLABELLED = "#8A9096", "#D3D6D8"
 # the categories of page.css, which follow light and dark; for pictures that need no fixed colour
 CATEGORIES = tuple(f"--c{number}" for number in range(12))
-NO_CATEGORY = "--c-none"
+NO_CATEGORY, OTHER_CATEGORY = "--c-none", "--c-other"
+# the same in the light page, for still pictures that hold their colours
+FIXED = {
+    **{f"--c{number}": colour for number, colour in enumerate((
+        "#35988A", "#CC6677", "#4A3FA0", "#C6AC3A", "#55AEDB", "#AA4499",
+        "#117733", "#DD7733", "#882255", "#3F6FA5", "#8F8F2C", "#7A5230",
+    ))},
+    OTHER_CATEGORY: "#8A9096",
+    NO_CATEGORY: "#C9CDCF",
+}  # fmt: skip
 
 
 def plotly_scale() -> list[list]:
@@ -55,7 +64,8 @@ def ramp(steps: int) -> list[tuple[int, int, int]]:
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """'#44AA99' -> (68, 170, 153)."""
+    """'#44AA99' -> (68, 170, 153); a category of the page as in the light page."""
+    colour = FIXED.get(colour, colour)
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 

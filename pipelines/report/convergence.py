@@ -15,21 +15,26 @@ MOST_ROWS = 500  # of a table
 
 def best_run(run: Mapping, told: Iterations) -> int:
     """The restart whose result was kept: told by run.json, else that of the lowest inertia."""
+    return best_of(run, told, told.value("inertia"))
+
+
+def best_of(run: Mapping, told: Iterations, values: np.ndarray) -> int:
+    """The restart that run.json names as kept, else that whose last known value is the lowest."""
     named = number(run.get("best_run"))
     if np.isfinite(named) and (told.run == named).any():
         return int(named)
-    last = {r: value for r, value, _ in _ends(told)}
+    last = {r: value for r, value, _ in run_ends(told, values)}
     known = {r: value for r, value in last.items() if np.isfinite(value)}
     return min(known, key=lambda r: (known[r], r)) if known else min(last, default=0)
 
 
-def _ends(told: Iterations) -> list[tuple[int, float, int]]:
-    """(run, its last known inertia, its iterations), by number of the run."""
-    inertia, ends = told.value("inertia"), []
+def run_ends(told: Iterations, values: np.ndarray) -> list[tuple[int, float, int]]:
+    """(run, the last known of its values, its iterations), by number of the run."""
+    ends = []
     for r in np.unique(told.run).tolist():
-        values = inertia[told.run == r]
-        known = values[np.isfinite(values)]
-        ends.append((r, float(known[-1]) if len(known) else np.nan, len(values)))
+        own = values[told.run == r]
+        known = own[np.isfinite(own)]
+        ends.append((r, float(known[-1]) if len(known) else np.nan, len(own)))
     return ends
 
 
@@ -38,7 +43,7 @@ def inertia_section(run: Mapping, told: Iterations) -> Section:
     if not len(told):
         return Section("Inertia", [Text("The run left no record of its iterations.")])
     best = best_run(run, told)
-    ends = _ends(told)
+    ends = run_ends(told, told.value("inertia"))
     figures = [_inertia(told, best, len(ends)), _movement(told, best)]
     shown = [figure for figure in figures if figure is not None]
     parts: list = [Row(shown)] if len(shown) > 1 else list(shown)
@@ -48,7 +53,7 @@ def inertia_section(run: Mapping, told: Iterations) -> Section:
     return Section("Inertia", parts)
 
 
-def _lines(told: Iterations, values: np.ndarray, best: int, name: str) -> list[Curve]:
+def run_lines(told: Iterations, values: np.ndarray, best: int, name: str) -> list[Curve]:
     """A line for each run, the best one last and bold."""
     runs = [r for r in np.unique(told.run).tolist() if r != best][: MOST_RUNS - 1]
     lines = []
@@ -69,7 +74,7 @@ def _lines(told: Iterations, values: np.ndarray, best: int, name: str) -> list[C
 
 
 def _inertia(told: Iterations, best: int, n_runs: int) -> Figure | None:
-    lines = _lines(told, told.value("inertia"), best, "inertia")
+    lines = run_lines(told, told.value("inertia"), best, "inertia")
     if not lines:
         return None
     known = lines[-1].y[np.isfinite(lines[-1].y)]

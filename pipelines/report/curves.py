@@ -93,11 +93,9 @@ def _trace(line: Curve) -> dict:
 def _upright(at: float, text: str, lines: Sequence[Curve]) -> dict:
     middle = float(np.mean([(line.x.min() + line.x.max()) / 2 for line in lines if len(line.x)]))
     side = {"xanchor": "right", "xshift": -6} if at > middle else {"xanchor": "left", "xshift": 6}
-    mark = {"color": "--ink", "width": 1.2, "dash": "dot"}
+    shape = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"}
     return {
-        "shapes": [
-            {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": mark}
-        ],
+        "shapes": [shape | {"line": mark_line()}],
         "annotations": [
             {
                 "x": at,
@@ -111,6 +109,11 @@ def _upright(at: float, text: str, lines: Sequence[Curve]) -> dict:
             }
         ],
     }
+
+
+def mark_line() -> dict:
+    """How a line looks that marks a place."""
+    return {"color": "--ink", "width": 1.2, "dash": "dot"}
 
 
 def _still(lines: Sequence[Curve], title: str, from_zero: bool, log: bool) -> str:

@@ -42,7 +42,7 @@ def length_histogram(lengths: np.ndarray, unit: str = "letters") -> Figure | Non
         summary=summary,
         tips=tips,
         x_title=f"{unit}, on a logarithmic scale" if wide else unit,
-        ticks=_decades(edges) if wide else _even_ticks(float(edges[0]), float(edges[-1])),
+        ticks=_decades(edges) if wide else even_ticks(float(edges[0]), float(edges[-1])),
         lines=[(float(np.log10(max(middle, 1)) if wide else middle), f"median {middle:,.0f}")],
     )
 
@@ -76,7 +76,7 @@ def _decades(edges: np.ndarray) -> tuple[list[float], list[str]]:
     return [float(np.log10(step)) for step in steps], [wording.large(step) for step in steps]
 
 
-def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+def even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     raw = (high - low) / 7 or 1.0
     power = 10.0 ** np.floor(np.log10(raw))
     step = float(next(m * power for m in (1, 2, 5, 10) if m * power >= raw))
@@ -92,8 +92,9 @@ def distance_histogram(
     summary: str = "",
     exact: Sequence[float] = (0.0, 1.0),
     grain: float | None = None,
+    what: str = "pairs",
 ) -> Figure | None:
-    """values (m,) float, finite.
+    """values (m,) float, finite, of so many `what`.
 
     exact   values that get a bar of their own at the sides: equal sequences, or unrelated ones,
             would otherwise hide everything between
@@ -108,7 +109,7 @@ def distance_histogram(
     counts = np.histogram(inner, edges)[0]
     left, width = edges[:-1], np.diff(edges)
     tips = [f"{unit} {a:.3g} to {b:.3g}" for a, b in pairwise(edges)]
-    ticks = dict(zip(*_even_ticks(low, high), strict=True))
+    ticks = dict(zip(*even_ticks(low, high), strict=True))
     sides = [value for value in exact if value in (low, high)]
     for value in sides:
         side = edges[0] - 0.035 * (high - low) if value == low else edges[-1] + 0.015 * (high - low)
@@ -126,12 +127,12 @@ def distance_histogram(
         counts,
         summary=summary,
         tips=[
-            f"{tip}\n{wording.count(c)} pairs ({wording.share(c, len(values))})"
+            f"{tip}\n{wording.count(c)} {what} ({wording.share(c, len(values))})"
             for tip, c in zip(tips, counts.tolist(), strict=True)
         ],
         x_title=unit,
         ticks=(list(ticks), list(ticks.values())),
-        y_title="pairs",
+        y_title=what,
         marked=range(len(left) - len(sides), len(left)),
         lines=[(middle, f"median {middle:.3g}")],
     )
@@ -204,7 +205,7 @@ def _second_edges(low: float, high: float, wide: bool):
     if not wide:
         margin = (high - low) * 1e-6 or max(high * 0.05, 1e-3)
         edges = np.linspace(max(low - margin, 0), high + margin, LENGTH_BINS + 1)
-        return edges, edges, _even_ticks(float(edges[0]), float(edges[-1]))
+        return edges, edges, even_ticks(float(edges[0]), float(edges[-1]))
     edges = np.geomspace(max(low, high / 1e6) * 0.999, high * 1.001, LENGTH_BINS + 1)
     steps = [m * 10.0**e for e in range(-6, 13) for m in (1, 2, 5)]
     steps = [step for step in steps if edges[0] <= step <= edges[-1]]

@@ -68,6 +68,11 @@ def number(value: object) -> float:
     return float(value) if isinstance(value, int | float | np.number) else np.nan
 
 
+def found(run: Mapping, *names: str) -> float:
+    """The first of these keys of run.json that is a number, else NaN."""
+    return next((number(run[name]) for name in names if np.isfinite(number(run.get(name)))), np.nan)
+
+
 def _seconds(row: Mapping) -> list[float]:
     value = row.get("seconds")
     if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):

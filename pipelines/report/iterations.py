@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines.report import wording
 from pipelines.report.iteration_figures import (
+    ENVELOPES,
     PIECES,
     executing,
     first_and_later,
@@ -18,6 +19,7 @@ from pipelines.report.iteration_figures import (
     task_times,
 )
 from pipelines.report.iteration_rows import Iterations, pieces
+from pipelines.report.partitions import records
 from pipelines.report.parts import Cell, Legend, Row, Section, Table, Text
 
 
@@ -58,6 +60,17 @@ def iteration_spans(told: Iterations, workers: Sequence[str] = ()) -> list[dict]
                 }
                 spans.append({"worker": name, "kind": "iterations", **ends})
     return spans
+
+
+def with_iterations(
+    run: Mapping, told: Iterations, timeline: Sequence[Mapping] | None
+) -> list[Mapping]:
+    """The tasks of a timeline, and the iterations where no task holds them."""
+    tasks = [task for task in timeline or () if isinstance(task, Mapping)]
+    if any(task.get("kind") in (*ENVELOPES, "map") for task in tasks):
+        return tasks
+    workers = [str(worker.get("name", "")) for worker in records(run, "workers")]
+    return [*tasks, *iteration_spans(told, workers)]
 
 
 def _intro(told: Iterations) -> str:

@@ -7,13 +7,12 @@ import numpy as np
 from pipelines.report import wording
 from pipelines.report.clusters import ClusterSample, cluster_section, size_section
 from pipelines.report.convergence import best_run, elbow_section, inertia_section
-from pipelines.report.iteration_figures import ENVELOPES
-from pipelines.report.iteration_rows import Iterations, number
-from pipelines.report.iterations import iteration_section, iteration_spans
+from pipelines.report.iteration_rows import Iterations, found, number
+from pipelines.report.iterations import iteration_section, with_iterations
 from pipelines.report.page import build
-from pipelines.report.partitions import data_section, records
+from pipelines.report.partitions import data_section
 from pipelines.report.parts import Number
-from pipelines.report.provenance import mapping
+from pipelines.report.provenance import mapping, setting
 from pipelines.report.running import run_section, whole_seconds
 from pipelines.report.silhouettes import mean_silhouette, silhouette_section
 
@@ -60,7 +59,7 @@ def kmeans_report(
         random_state, sample_rows,
     )  # fmt: skip
     told, of_best = Iterations(rows), Iterations(_of_k(rows, len(sample.centroids)))
-    tasks = _timeline(run, told, timeline)
+    tasks = with_iterations(run, told, timeline)
     sections = [
         cluster_section(sample, run),
         size_section(sample),
@@ -92,20 +91,6 @@ def _of_k(rows: Sequence[Mapping], k: int) -> list[Mapping]:
     return [{**row, "run": int(row.get("run") or 0) - first} for row in rows]
 
 
-def _timeline(run: Mapping, told: Iterations, timeline: Sequence[Mapping]) -> list[Mapping]:
-    """The tasks, and the iterations where no task holds them."""
-    tasks = [task for task in timeline or () if isinstance(task, Mapping)]
-    if any(task.get("kind") in (*ENVELOPES, "map") for task in tasks):
-        return tasks
-    workers = [str(worker.get("name", "")) for worker in records(run, "workers")]
-    return [*tasks, *iteration_spans(told, workers)]
-
-
-def found(run: Mapping, *names: str) -> float:
-    """The first of these keys of run.json that is a number, else NaN."""
-    return next((number(run[name]) for name in names if np.isfinite(number(run.get(name)))), np.nan)
-
-
 def _n_points(run: Mapping, sample: ClusterSample) -> int:
     told = found(run, "n", "points", "records", "n_rows")
     return int(told) if np.isfinite(told) else int(sample.sizes.sum())
@@ -121,9 +106,9 @@ def _subtitle(run: Mapping, sample: ClusterSample) -> str:
     """'K-means in 20 dimensions · start k-means|| · best of 10 runs · 2 workers, gang'."""
     d = sample.centroids.shape[1]
     parts = [f"K-means in {wording.count(d)} dimension{'' if d == 1 else 's'}"]
-    if _setting(run, "init"):
-        parts.append(f"start {_setting(run, 'init')}")
-    n_init = number(_setting(run, "n_init"))
+    if setting(run, "init"):
+        parts.append(f"start {setting(run, 'init')}")
+    n_init = number(setting(run, "n_init"))
     if n_init > 1:
         parts.append(f"best of {wording.count(n_init)} runs")
     workers, executor = run.get("workers"), mapping(run, "executor").get("name")
@@ -132,11 +117,6 @@ def _subtitle(run: Mapping, sample: ClusterSample) -> str:
     if executor:
         parts.append(f"executor {executor}")
     return wording.short(" · ".join(parts), 300)
-
-
-def _setting(run: Mapping, name: str) -> object:
-    entry = mapping(run, "config").get(name)
-    return entry.get("value") if isinstance(entry, Mapping) else entry
 
 
 def _numbers(run: Mapping, sample: ClusterSample, told: Iterations) -> list[Number]:
@@ -154,7 +134,7 @@ def _numbers(run: Mapping, sample: ClusterSample, told: Iterations) -> list[Numb
     silhouette = mean_silhouette(run)
     if np.isfinite(silhouette):
         note = "−1 to 1, of a sample; more is better"
-        numbers.append(Number("silhouette", _three(silhouette), note))
+        numbers.append(Number("silhouette", wording.three(silhouette), note))
     named = (
         ("ari", "adjusted Rand index", "clusters against labels; 1 is the same"),
         ("nmi", "mutual information", "normalised; 1 is the same"),
@@ -163,17 +143,11 @@ def _numbers(run: Mapping, sample: ClusterSample, told: Iterations) -> list[Numb
     labels = mapping(run, "labels")
     for key, name, note in named:
         if np.isfinite(number(labels.get(key))):
-            numbers.append(Number(name, _three(number(labels[key])), note))
+            numbers.append(Number(name, wording.three(number(labels[key])), note))
     seconds = whole_seconds(run)
     if seconds is not None:
         numbers.append(Number("time", wording.seconds(seconds), "from start to end"))
     return numbers
-
-
-def _three(value: float) -> str:
-    """Three digits, more where they would read 1 for what is a little less."""
-    digits = next((n for n in (3, 4, 5, 6) if f"{value:.{n}f}" != f"{1:.{n}f}"), 3)
-    return f"{value:.{digits if value < 1 else 3}f}".replace("-", "−")
 
 
 def _iterations(run: Mapping, told: Iterations) -> list[Number]:

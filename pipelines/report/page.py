@@ -5,8 +5,8 @@ An application hands over its sections as the plain records of parts.py; what th
     build(run, title="K-means", numbers=[Number("clusters", "8")], sections=[Section(...)]) -> bytes
 
 Safety, since record ids are foreign text: the template escapes every text; data for the pictures
-is JSON whose `<`, `>`, `&` are written as escapes; and should both fail, the policy in the page
-lets only the two scripts run whose hashes it names, and lets nothing be fetched.
+is JSON whose `<`, `>`, `&` are written as escapes, or base64; and should both fail, the policy in
+the page lets only the scripts run whose hashes it names, and lets nothing be fetched.
 """
 
 import base64
@@ -26,6 +26,8 @@ from pipelines.report.provenance import provenance_parts
 
 MOST_WARNINGS = 100
 MOST_COMMAND = 4_000  # letters of the command line that are shown
+# one script, before the figures', so that the points are seen first
+VIEWING = ("viewer_paint.js", "viewer_save.js", "viewer.js")
 
 
 def build(
@@ -44,15 +46,13 @@ def build(
     warnings   of the report itself; they follow those of the run
     """
     sections = [*sections, Section("Provenance", provenance_parts(run, citation))]
-    figures = [
-        part
-        for section in sections
-        for entry in (*section.parts, *section.aside)
-        for part in getattr(entry, "parts", (entry,))
-        if getattr(part, "kind", "") == "figure"
-    ]
+    figures = _of_kind(sections, "figure")
     library = _library() if figures else ""
     script, style = _own("page.js"), _own("page.css")
+    viewing = ""
+    if _of_kind(sections, "viewer"):
+        viewing = "\n".join(map(_own, VIEWING))
+        style += _own("viewer.css")
     told = [*map(_warning, run.get("warnings") or ()), *warnings]
     page = _template().render(
         title=title,
@@ -67,10 +67,26 @@ def build(
         drawings={part.name: _drawing(part) for part in figures},
         style=Markup(style),
         script=Markup(script),
+        viewing=Markup(viewing),
         library=Markup(_packed(library)) if library else "",
-        allowed=Markup(" ".join(f"'sha256-{_sha256(text)}'" for text in (script, library) if text)),
+        allowed=_allowed(viewing, script, library),
     )
     return page.encode("utf-8", "replace")
+
+
+def _of_kind(sections: Sequence[Section], kind: str) -> list:
+    """All parts of one kind."""
+    return [
+        part
+        for section in sections
+        for entry in (*section.parts, *section.aside)
+        for part in getattr(entry, "parts", (entry,))
+        if getattr(part, "kind", "") == kind
+    ]
+
+
+def _allowed(*scripts: str) -> Markup:
+    return Markup(" ".join(f"'sha256-{_sha256(text)}'" for text in scripts if text))
 
 
 def _drawing(part: Figure) -> dict:

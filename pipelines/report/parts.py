@@ -81,6 +81,22 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Viewer:
+    """Points that the reader turns, from pipelines.report.viewer; `still` and `legend` are what a
+    page without scripts shows."""
+
+    name: str
+    title: str
+    data: dict  # small numbers and texts of our own
+    places: str  # base64 of float32 (m, 3)
+    columns: str  # base64 of gzipped JSON: ids and columns
+    summary: str
+    still: str = ""
+    legend: Sequence[tuple[str, str]] = ()
+    kind: str = "viewer"
+
+
+@dataclass(frozen=True)
 class Row:
     """Parts side by side where the window is wide enough."""
 

@@ -38,6 +38,11 @@ def mapping(run: Mapping, name: str) -> Mapping:
     return value if isinstance(value, Mapping) else {}
 
 
+def setting(run: Mapping, name: str) -> object:
+    """The value of an option of the run, None where it is not told."""
+    return _setting(mapping(run, "config").get(name))[0]
+
+
 def _setting(entry: object) -> tuple[object, object]:
     """An option of run.json: {value, origin}, or the bare value."""
     if isinstance(entry, Mapping) and "value" in entry:

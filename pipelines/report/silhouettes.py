@@ -18,10 +18,11 @@ def mean_silhouette(run: Mapping) -> float:
     return number(run.get("silhouette"))
 
 
-def silhouette_section(run: Mapping, cluster_colours: np.ndarray) -> list[Section]:
+def silhouette_section(run: Mapping, cluster_colours: np.ndarray, first: int = 0) -> list[Section]:
     """[the section "Silhouette"] where run.json has "silhouettes", a number for each cluster.
 
     cluster_colours (k,) int   places in the categories of colours
+    first                      number of the first cluster
     """
     found = run.get("silhouettes")
     if not isinstance(found, Sequence) or isinstance(found, str):
@@ -45,9 +46,9 @@ def silhouette_section(run: Mapping, cluster_colours: np.ndarray) -> list[Sectio
         np.full(m, 0.8 if named else 1.0),
         values[shown],
         summary=text,
-        tips=[f"cluster {c}\nsilhouette {values[c]:.3f}" for c in shown.tolist()],
+        tips=[f"cluster {c + first}\nsilhouette {values[c]:.3f}" for c in shown.tolist()],
         x_title="cluster" if named else "clusters, the best first",
-        ticks=(range(m), [str(c) for c in shown.tolist()]) if named else ([], []),
+        ticks=(range(m), [str(c + first) for c in shown.tolist()]) if named else ([], []),
         y_title="silhouette",
         paint=[colours.CATEGORIES[cluster_colours[c]] for c in shown.tolist()] if named else (),
         whole=False,

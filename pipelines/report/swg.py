@@ -11,7 +11,7 @@ from pipelines.report.histograms import distance_histogram, length_histogram, qu
 from pipelines.report.ordering import similarity_order, upper_triangle
 from pipelines.report.page import build
 from pipelines.report.parts import Cell, Legend, Number, Section, Table, Text
-from pipelines.report.provenance import mapping
+from pipelines.report.provenance import mapping, setting
 from pipelines.report.running import run_section, whole_seconds
 from pipelines.report.sampling import MOST_RECORDS, Rows, choose, read_sample
 
@@ -69,7 +69,7 @@ class _Sample:
 
     def __init__(self, run, ids, labels, matrix: Rows, random_state):
         self.n = len(ids)
-        self.kind = str(_setting(run, "distance") or "distance")
+        self.kind = str(setting(run, "distance") or "distance")
         self.unit = "score" if self.kind == "score" else "distance"
         chosen = choose(self.n, MOST_RECORDS, random_state, getattr(matrix, "block_size", 1))
         distances = read_sample(matrix, chosen)
@@ -101,12 +101,6 @@ class _Sample:
         )
 
 
-def _setting(run: Mapping, name: str) -> object:
-    config = run.get("config")
-    entry = config.get(name) if isinstance(config, Mapping) else None
-    return entry.get("value") if isinstance(entry, Mapping) else entry
-
-
 def _title(n: int) -> str:
     if n < 2:
         return "One sequence, no pair to compare" if n else "No sequences"
@@ -117,17 +111,17 @@ def _title(n: int) -> str:
 def _subtitle(run: Mapping, n: int) -> str:
     """'Smith-Waterman-Gotoh of protein sequences; distance identity-longer; BLOSUM62, gap 11/1'."""
     alphabet = {"dna": "DNA", "rna": "RNA"}.get(
-        str(_setting(run, "alphabet")), _setting(run, "alphabet")
+        str(setting(run, "alphabet")), setting(run, "alphabet")
     )
     known = alphabet if alphabet not in (None, "auto") else ""
     parts = [f"Smith-Waterman-Gotoh, all pairs{f' of {known} sequences' if known else ''}"]
-    if _setting(run, "distance"):
-        parts.append(f"distance {_setting(run, 'distance')}")
-    if _setting(run, "matrix"):
-        parts.append(f"{_setting(run, 'matrix')}")
-    if _setting(run, "gap_open") is not None:
+    if setting(run, "distance"):
+        parts.append(f"distance {setting(run, 'distance')}")
+    if setting(run, "matrix"):
+        parts.append(f"{setting(run, 'matrix')}")
+    if setting(run, "gap_open") is not None:
         parts.append(
-            f"gap {_setting(run, 'gap_open')} to open, {_setting(run, 'gap_extend')} to extend"
+            f"gap {setting(run, 'gap_open')} to open, {setting(run, 'gap_extend')} to extend"
         )
     return wording.short(" · ".join(parts), 300)
 
@@ -291,7 +285,7 @@ def _median(values: np.ndarray) -> str:
 def _input(run: Mapping, lengths: np.ndarray) -> Section:
     parts: list = []
     figure = length_histogram(
-        lengths, "residues" if _setting(run, "alphabet") == "protein" else "letters"
+        lengths, "residues" if setting(run, "alphabet") == "protein" else "letters"
     )
     if figure is not None:
         parts.append(figure)

@@ -34,6 +34,12 @@ def number(value: float, digits: int = 5) -> str:
     return text.replace("-", "−", 1) if value < 0 else text
 
 
+def three(value: float) -> str:
+    """Three digits, more where they would read 1 for what is a little less."""
+    digits = next((n for n in (3, 4, 5, 6) if f"{value:.{n}f}" != f"{1:.{n}f}"), 3)
+    return f"{value:.{digits if value < 1 else 3}f}".replace("-", "−")
+
+
 def nbytes(value: float) -> str:
     """3.2e9 -> '2.98 GiB'."""
     if value < 1024:
