@@ -148,5 +148,7 @@ def _histogram(name: str, title: str, values, unit: str) -> Figure | None:
     zero = int((values == 0).sum())
     remark = f"{wording.count(len(values))} points"
     remark += f", {wording.share(zero, len(values))} at exactly 0" if zero else ""
-    figure = distance_histogram(values, unit=unit, summary=f"{remark}.", exact=(0.0,), what="points")
+    figure = distance_histogram(
+        values, unit=unit, summary=f"{remark}.", exact=(0.0,), what="points"
+    )
     return None if figure is None else replace(figure, name=name, title=title)
