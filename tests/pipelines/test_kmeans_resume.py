@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from pipelines import kmeans_results, kmeans_trials
+from pipelines import kmeans_results, kmeans_trials, trials
 from pipelines.engine import connect
 from pipelines.errors import UsageProblem
-from pipelines.kmeans_trials import Trial, read_trial, trial_bytes
+from pipelines.kmeans_trials import Trial
+from pipelines.trials import read_trial, trial_bytes
 from pipelines.verify import verify
 from storage.folder import open_folder
 from tests.pipelines.kmeans_runs import StopAt, blobs, prepare, result_bytes, run, save, table
@@ -70,9 +71,9 @@ def test_resume__does_not_repeat_runs_that_are_over(points, tmp_path, monkeypatc
     over = sorted(p.name for p in (tmp_path / "out/.work/trials").glob("*.npz"))
     assert over[:2] == ["2-0.npz", "2-1.npz"]
     ran = []
-    original = kmeans_trials.iterate
+    original = trials.iterate
     monkeypatch.setattr(
-        kmeans_trials, "iterate", lambda *args, **more: ran.append(1) or original(*args, **more)
+        trials, "iterate", lambda *args, **more: ran.append(1) or original(*args, **more)
     )
     told = run(points, tmp_path / "out", resume=True, **{**SLOWLY, **options})
     assert len(ran) == 6 - len(over)
@@ -143,9 +144,9 @@ def test_trial__is_kept_without_a_change(tmp_path):
     rows = [{"run": 4, "iteration": 1, "seconds": [0.5]}]
     folder = open_folder(str(tmp_path))
     folder.put("trials/3-1.npz", trial_bytes(trial, rows))
-    found, told = read_trial(folder, "trials/3-1.npz")
+    found, told = read_trial(folder, "trials/3-1.npz", Trial)
     np.testing.assert_array_equal(found.centroids, trial.centroids)
     assert found.inertia == 0.1
     assert (found.n_clusters, found.run, found.n_iter, found.reason) == (3, 1, 12, "until")
     assert told == rows
-    assert read_trial(folder, "trials/3-2.npz") is None
+    assert read_trial(folder, "trials/3-2.npz", Trial) is None
