@@ -115,7 +115,7 @@ def open_npy(url: str, name: str, *, vector: bool = False, check: bool = True) -
     with ExitStack() as close:
         file = open_stored(url, close)
         size = points_source.stored_size(file)
-        array = read_header(io.BytesIO(read_at(file, 0, _HEADER_BYTES, name)), name, vector)
+        array = check_array(header_of(first_bytes(file, name), name), name, vector)
         limit = points_source.CHECKED_BYTES if check else 0
         return _opened(url, name, file, size, array, limit)
 
@@ -125,19 +125,9 @@ def open_npz(url: str, name: str, *, vector: bool = False, check: bool = True) -
     with ExitStack() as close:
         file = open_stored(url, close)
         size = points_source.stored_size(file)
-        with _told(name), zipfile.ZipFile(file) as archive:
-            found = {i.filename.removesuffix(".npy"): i for i in archive.infolist()
-                     if i.filename.endswith(".npy")}  # fmt: skip
-            chosen = points_source.chosen_member(list(found), name, "array")
-            info = found[chosen]
-            with archive.open(info) as member:
-                array = read_header(io.BytesIO(member.read(_HEADER_BYTES)), name, vector)
-            packed = info.compress_type != zipfile.ZIP_STORED
-            if not packed:
-                local = read_at(file, info.header_offset, 30, name)
-                name_bytes, extra = struct.unpack("<HH", local[26:30])
-                start = info.header_offset + 30 + name_bytes + extra
-                array = Array(start + array.offset, array.stored, array.shape, array.fortran)
+        info, array = find_member(file, name, points_source.USUAL_NAMES)
+        packed = info.compress_type != zipfile.ZIP_STORED
+        array = check_array(array, name, vector)
         limit = points_source.CHECKED_BYTES if check else 0
         if packed:
             return _opened_packed(url, name, info.filename, array, size, check)
@@ -146,8 +136,25 @@ def open_npz(url: str, name: str, *, vector: bool = False, check: bool = True) -
         return replace(points, format="npz", warnings=warnings)
 
 
-def read_header(file: IO[bytes], name: str, vector: bool = False) -> Array:
-    """The header of an .npy; InputProblem unless it is a 2-D array of numbers."""
+def find_member(file: IO[bytes], name: str, usual: tuple[str, ...]) -> tuple[Any, Array]:
+    """The one array of an open .npz, or that of a usual name: its entry, and its header with the
+    offset in the file, or in the member where that is compressed."""
+    with _told(name), zipfile.ZipFile(file) as archive:
+        found = {i.filename.removesuffix(".npy"): i for i in archive.infolist()
+                 if i.filename.endswith(".npy")}  # fmt: skip
+        info = found[points_source.chosen_member(list(found), name, "array", usual)]
+        with archive.open(info) as member:
+            array = header_of(io.BytesIO(member.read(_HEADER_BYTES)), name)
+    if info.compress_type != zipfile.ZIP_STORED:
+        return info, array
+    local = read_at(file, info.header_offset, 30, name)
+    name_bytes, extra = struct.unpack("<HH", local[26:30])
+    start = info.header_offset + 30 + name_bytes + extra
+    return info, replace(array, offset=start + array.offset)
+
+
+def header_of(file: IO[bytes], name: str) -> Array:
+    """The header of an .npy, of any shape; InputProblem unless it is an array of numbers."""
     try:
         version = np.lib.format.read_magic(file)
         reader = np.lib.format.read_array_header_1_0
@@ -158,10 +165,21 @@ def read_header(file: IO[bytes], name: str, vector: bool = False) -> Array:
         text = f"{name} has a damaged header of an .npy file."
         raise InputProblem(text, remedy="Copy it again.") from error
     points_source.kept_dtype(dtype, name)
+    return Array(file.tell(), dtype.str, shape, bool(fortran))
+
+
+def first_bytes(file: IO[bytes], name: str) -> IO[bytes]:
+    """Enough of an open file to hold its header."""
+    return io.BytesIO(read_at(file, 0, _HEADER_BYTES, name))
+
+
+def check_array(array: Array, name: str, vector: bool = False) -> Array:
+    """The array with rows and columns. InputProblem when it has none."""
+    shape = array.shape
     if vector and len(shape) == 1:
         shape = (*shape, 1)
     points_source.check_shape(shape, name)
-    return Array(file.tell(), dtype.str, shape, bool(fortran) and min(shape) > 1)
+    return replace(array, shape=shape, fortran=array.fortran and min(shape) > 1)
 
 
 def _opened(url: str, name: str, file: IO[bytes], size: int, array: Array, limit: int) -> Points:

@@ -22,6 +22,7 @@ from pipelines.formats.bytestream import read_at
 CHECKED_BYTES = 256 * 2**20  # of a file that is read, hashed and checked whole when it is opened
 BLOCK_BYTES = 4 * 2**20  # of the values in one block: whole-array passes, and the cache holds it
 SAMPLES, SAMPLE_BYTES = 64, 2**18  # of a larger file, for its identity
+USUAL_NAMES = ("points", "data", "X", "coordinates")  # of the array that is meant among several
 
 FINITE_REMEDY = "Leave such rows out, or put numbers there."
 
@@ -204,13 +205,15 @@ def hash_samples(file: IO[bytes], size: int, name: str) -> str:
     return digest.hexdigest()
 
 
-def chosen_member(names: list[str], name: str, what: str) -> str:
-    """The one array that holds the points: the only one, or one of a usual name."""
-    usual = [member for member in names if member in ("points", "data", "X", "coordinates")]
-    if len(names) == 1 or len(usual) == 1:
-        return (usual or names)[0]
+def chosen_member(
+    names: list[str], name: str, what: str, usual: tuple[str, ...] = USUAL_NAMES
+) -> str:
+    """The one array that is meant: the only one, or one of a usual name."""
+    known = [member for member in names if member in usual]
+    if len(names) == 1 or len(known) == 1:
+        return (known or names)[0]
     found = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     if not names:
         raise InputProblem(f"{name} holds no {what}.", remedy="Save one 2-D array.")
     text = f"{name} holds {len(names):,} {what}s ({found})."
-    raise UsageProblem(text, remedy="Name one of them points, or save it alone.")
+    raise UsageProblem(text, remedy=f"Name one of them {usual[0]}, or save it alone.")

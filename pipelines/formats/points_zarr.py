@@ -32,7 +32,7 @@ class ZarrLayout:
         return self
 
     def blocks(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        array = _node(self.url, self.name)
+        array = node_of(self.url, self.name)
         array = array[self.member] if self.member else array
         band = max(BLOCK_BYTES // (array.shape[1] * array.dtype.itemsize), 1)
         band = max(band // self.chunk_rows, 1) * self.chunk_rows
@@ -54,7 +54,7 @@ def open_zarr(url: str, name: str, *, check: bool = True) -> Points:
     arrays "sha256_of_samples" is that of the names and sizes of all stored objects and of the
     first 256 KiB of 64 of them.
     """
-    node = _node(url, name)
+    node = node_of(url, name)
     member = ""
     if not hasattr(node, "shape"):
         members = {key: item for key, item in node.members() if hasattr(item, "shape")}
@@ -64,12 +64,12 @@ def open_zarr(url: str, name: str, *, check: bool = True) -> Points:
     dtype = points_source.kept_dtype(node.dtype, name)
     layout = ZarrLayout(url, name, member, int(node.chunks[0]))
     n, d = map(int, node.shape)
-    objects = _objects(url)
+    objects = objects_of(url)
     checked = check and n * d * node.dtype.itemsize <= points_source.CHECKED_BYTES
     if checked:
         digest = _hash_values(layout, n, d, node.dtype)
     else:
-        digest = _hash_objects(url, objects, name)
+        digest = hash_objects(url, objects, name)
     nbytes = sum(objects.values())
     return Points(
         url, "zarr", n, d, dtype, None, None, nbytes,
@@ -78,7 +78,7 @@ def open_zarr(url: str, name: str, *, check: bool = True) -> Points:
     )  # fmt: skip
 
 
-def _node(url: str, name: str) -> Any:
+def node_of(url: str, name: str) -> Any:
     """The array or group at url. InputProblem when there is none."""
     import zarr
 
@@ -112,7 +112,7 @@ def _hash_values(layout: ZarrLayout, n: int, d: int, stored: np.dtype) -> str:
     return digest.hexdigest()
 
 
-def _objects(url: str) -> dict[str, int]:
+def objects_of(url: str) -> dict[str, int]:
     """Bytes of each stored object, by its key below url."""
     import fsspec
 
@@ -121,7 +121,7 @@ def _objects(url: str) -> dict[str, int]:
     return {path.removeprefix(top).strip("/"): int(info["size"]) for path, info in found.items()}
 
 
-def _hash_objects(url: str, objects: dict[str, int], name: str) -> str:
+def hash_objects(url: str, objects: dict[str, int], name: str) -> str:
     digest = hashlib.sha256(repr(sorted(objects.items())).encode())
     keys = sorted(objects)
     for key in keys[:: max(len(keys) // points_source.SAMPLES, 1)]:
