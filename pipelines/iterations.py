@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import statistics
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipelines.engine import Event
@@ -81,6 +84,21 @@ def log_lines(log: IterationLog) -> list[dict[str, Any]]:
     return lines + [{"event": "Task", **task} for task in log.timeline] + log.log
 
 
+def log_bytes(lines: Iterable[dict[str, Any]]) -> bytes:
+    """log.jsonl: a line of JSON each."""
+    return "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+
+
+def row_table(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> bytes:
+    """A line per iteration, as TSV; a value that a row does not have is empty. `seconds` are those
+    from its start to its end, `imbalance` is that of its ranks."""
+    lines = ["\t".join(columns)]
+    for row in rows:
+        values = {**row, "seconds": f"{spent(row):.6f}", "imbalance": f"{imbalance(row):.3f}"}
+        lines.append("\t".join(str(values.get(name, "")) for name in columns))
+    return ("\n".join(lines) + "\n").encode()
+
+
 def told_again(lines: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The lists that a report shows, by the names it has for them."""
     names = {
@@ -139,6 +157,11 @@ def iteration_facts(log: IterationLog) -> dict[str, Any]:
         "rollbacks": log.count(RolledBack),
         "backups": log.count(BackupStarted),
     }
+
+
+def number(value: float) -> float | None:
+    """None for what is not a number, which JSON does not know."""
+    return None if math.isnan(value) else value
 
 
 def median(values: list[float]) -> float | None:

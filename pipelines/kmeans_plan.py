@@ -18,9 +18,10 @@ from pipelines.engine import row_ranges
 from pipelines.engine.memory import in_words, worker_need
 from pipelines.errors import InputProblem, UsageProblem
 from pipelines.formats.label_array import LabelLayout
-from pipelines.formats.labels import Labels, read_labels
+from pipelines.formats.labels import Labels, label_warnings, read_labels, row_numbers
 from pipelines.formats.points import Points, load_rows, open_points
 from pipelines.kmeans_blocks import BlockSource
+from pipelines.plan_words import count
 
 if TYPE_CHECKING:
     from pipelines.kmeans import Config
@@ -161,12 +162,7 @@ class Job:
     @property
     def warnings(self) -> list[str]:
         """What the user should know before the run."""
-        found, n = list(self.points.warnings), self.points.n
-        if self.labels is not None and self.labels.missing:
-            found.append(f"{self.labels.missing:,} of {n:,} points have no label")
-        if self.labels is not None and self.labels.unknown:
-            found.append(f"{self.labels.unknown:,} ids of the labels are not in the input")
-        return found
+        return [*self.points.warnings, *label_warnings(self.labels)]
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -219,11 +215,6 @@ def make_job(config: Config, options: RunOptions) -> Job:
         seconds=time.perf_counter() - started,
         ready=time.perf_counter(),
     )
-
-
-def row_numbers(n: int) -> list[str]:
-    """Ids of points that have no names: 0, 1, ..."""
-    return [str(number) for number in range(n)]
 
 
 def read_weights(url: str, points: Points) -> Points:
@@ -293,8 +284,3 @@ def clusters_text(job: Job) -> str:
     if len(job.clusters) > 1:
         some = f"{some} to {job.most_clusters}, of which the largest silhouette is kept"
     return f"{some}, start {start}{runs}, at most {config.max_iter} iterations, tol {config.tol:g}"
-
-
-def count(number: int, word: str) -> str:
-    """'1 block', '1,200 blocks'."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

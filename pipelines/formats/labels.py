@@ -10,6 +10,8 @@ all is in the input the file is refused, for then it belongs to another one.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pipelines.errors import InputProblem
 from pipelines.formats.bytestream import read_bytes
 from pipelines.formats.fasta_checks import quote
@@ -26,6 +28,21 @@ class Labels(list[str | None]):
 
     unknown: int = 0  # ids in the file that are not in the input
     missing: int = 0  # records without a label
+
+
+def row_numbers(n: int) -> list[str]:
+    """Ids of records that have no names: 0, 1, ..."""
+    return [str(number) for number in range(n)]
+
+
+def label_warnings(labels: Labels | None, what: str = "points") -> list[str]:
+    """What the user should know of labels before a run."""
+    found = []
+    if labels is not None and labels.missing:
+        found.append(f"{labels.missing:,} of {len(labels):,} {what} have no label")
+    if labels is not None and labels.unknown:
+        found.append(f"{labels.unknown:,} ids of the labels are not in the input")
+    return found
 
 
 def read_labels(url: str, ids: Sequence[str]) -> Labels:
@@ -64,6 +81,14 @@ def read_labels(url: str, ids: Sequence[str]) -> Labels:
     labels.unknown = len(unknown)
     labels.missing = sum(label is None for label in labels)
     return labels
+
+
+def coded(labels: Sequence[str | None]) -> tuple[list[str], np.ndarray]:
+    """The classes, sorted, and the number of each record's class (n,) int64, -1 for none."""
+    names = sorted({label for label in labels if label is not None})
+    places = {label: k for k, label in enumerate(names)}
+    codes = [-1 if label is None else places[label] for label in labels]
+    return names, np.array(codes, np.int64)
 
 
 def _nothing_fits(name: str, unknown: dict[str, int], ids: Sequence[str]) -> InputProblem:
