@@ -12,11 +12,12 @@ import numpy as np
 
 from kernels import kmeans
 from kernels.kmeans import Block
-from pipelines import kmeans_quality as quality
+from pipelines import cluster_quality as quality
 from pipelines.engine import Engine
 from pipelines.engine.tree import reduce_pairwise
 from pipelines.formats.distances import printable
 from pipelines.formats.label_array import LabelArray
+from pipelines.formats.labels import coded
 from pipelines.iterations import imbalance, iteration_facts, log_lines, spent, told_again
 from pipelines.kmeans_blocks import Written, take_rows, write_labels
 from pipelines.kmeans_plan import Job
@@ -55,21 +56,8 @@ def take_sample(job: Job, engine: Engine, partitions: Any) -> Sample:
     parts = engine.map_partitions(take_rows, partitions, rows[order], job.rows, key="sample")
     points = np.empty((len(rows), job.points.d), job.points.dtype)
     points[order] = np.concatenate(parts)
-    codes = class_codes(job)
-    return Sample(rows, points, np.full(len(rows), -1) if codes is None else codes[rows])
-
-
-def class_codes(job: Job) -> np.ndarray | None:
-    """(n,) number of each row's true label in the order of their names, -1 for none."""
-    if job.labels is None:
-        return None
-    names = {label: k for k, label in enumerate(class_names(job))}
-    return np.array([-1 if label is None else names[label] for label in job.labels])
-
-
-def class_names(job: Job) -> list[str]:
-    """The true labels, each once, sorted."""
-    return sorted({label for label in job.labels or () if label is not None})
+    codes = np.full(job.points.n, -1) if job.labels is None else coded(job.labels)[1]
+    return Sample(rows, points, codes[rows])
 
 
 def labels_of(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -214,15 +202,14 @@ def true_labels_facts(
     job: Job, labels: LabelArray, n_clusters: int, sample: Sample
 ) -> dict[str, Any] | None:
     """Agreement of the clusters, and of nearest points, with the labels that are known."""
-    codes = class_codes(job)
-    if codes is None:
+    if job.labels is None:
         return None
-    classes = len(class_names(job))
-    table = quality.contingency(labels.chunks(), codes, n_clusters, classes)
+    names, codes = coded(job.labels)
+    table = quality.contingency(labels.chunks(), codes, n_clusters, len(names))
     few = slice(max(job.config.silhouette_sample, 2))
     return {
         "records": int(table.sum()),
-        "classes": classes,
+        "classes": len(names),
         "ari": number(quality.adjusted_rand(table)),
         "nmi": number(quality.normalized_mutual_information(table)),
         "one_nn": number(quality.one_nn(sample.points[few], sample.codes[few])),
@@ -263,9 +250,9 @@ def elbow_table(elbow: dict[str, Any]) -> bytes:
 
 def sample_file(job: Job, sample: Sample, labels: np.ndarray) -> bytes:
     """sample.npz: what the report shows of the points, so that it can be written again."""
-    names = np.array([*class_names(job), ""])
     arrays = {"rows": sample.rows, "points": sample.points, "labels": labels}
     if job.labels is not None:
+        names = np.array([*coded(job.labels)[0], ""])
         arrays["true_labels"] = names[sample.codes]  # -1 is the last one: no label
     file = io.BytesIO()
     np.savez(file, **arrays)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from pipelines.formats.distances import DistanceMatrix
+from pipelines.formats.labels import coded
 
 
 def label_agreement(
@@ -19,15 +20,21 @@ def label_agreement(
     Of equally near records the first counts. Returns {"one_nn": share, "records": n, "classes": k},
     or None where fewer than two records have a label and a distance.
     """
-    names = {label: k for k, label in enumerate(sorted({x for x in labels if x is not None}))}
-    codes = np.array([-1 if label is None else names[label] for label in labels], np.int64)
+    sign = -1.0 if similarity else 1.0
+    size = matrix.block_size
+    places = [(i, j) for i in range(matrix.n_blocks) for j in range(i, matrix.n_blocks)]
+    blocks = ((i * size, j * size, sign * matrix.block(i, j).astype(float)) for i, j in places)
+    return agreement(blocks, labels)
+
+
+def agreement(
+    blocks: Iterable[tuple[int, int, np.ndarray]], labels: Sequence[str | None]
+) -> dict[str, float | int] | None:
+    """As `label_agreement`, of blocks (first row, first column, distances) as Nearest sees them."""
+    names, codes = coded(labels)
     nearest = Nearest(codes >= 0)
-    for i in range(matrix.n_blocks):
-        for j in range(i, matrix.n_blocks):
-            block = matrix.block(i, j).astype(np.float64)
-            nearest.see(
-                i * matrix.block_size, j * matrix.block_size, -block if similarity else block
-            )
+    for top, left, block in blocks:
+        nearest.see(top, left, block)
     met = nearest.index >= 0
     if not met.any():
         return None

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "pipelines": {"pipelines", "kernels", "storage", "fsspec", "zarr", "psutil", "zstandard"},
     "pipelines.formats.points_parquet": {"pipelines", "pyarrow"},
     "pipelines.generate_distances": {"pipelines", "storage", "scipy"},
+    "pipelines.linkage": {"scipy"},
     "pipelines.app": {"pipelines.errors"},
     "pipelines.engine": {"pipelines.engine", "kernels.__version__", "storage", "dask",
                          "distributed", "cloudpickle", "psutil", "fsspec"},

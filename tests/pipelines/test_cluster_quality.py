@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import kmeans_quality as quality
+from pipelines import cluster_quality as quality
 
 LABELS = st.lists(st.integers(0, 3), min_size=2, max_size=12)
 
