@@ -20,7 +20,7 @@ STAGES = ("pool", "distances", "map", "placed", "clusters")  # result folders in
 OURS = {
     *arrays.NAMES, WORK, LOCK, "run.json", "checksums.sha256", "ids.tsv", "log.jsonl",
     "report.html", "performance.html", "labels.tsv", "centroids.npy", "inertia.tsv", "elbow.tsv",
-    "sample.npz",
+    "sample.npz", "coordinates.npy", "coordinates.tsv", "shepard.npz",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -34,7 +35,7 @@ from pipelines.output_rules import WORK, WORK_RUN
 from pipelines.overwrite import remove_deleted_siblings, start_over
 from pipelines.run_lock import LOCK, RunLock, to_json
 from storage.directory import TEMPORARY, Directory
-from storage.errors import KeyMissing, StorageError
+from storage.errors import StorageError
 from storage.folder import Folder, open_folder, require_space
 
 
@@ -127,8 +128,9 @@ class ResultFolder:
 
     @property
     def array_prefix(self) -> str:
-        """Key of the array in the folder while the run goes on."""
-        return f"{WORK}/{self.array}" if self.folder.is_local else self.array
+        """Key of the array, or of parts, in the folder while the run goes on."""
+        hidden = self.folder.is_local or self.array == arrays.PARTS
+        return f"{WORK}/{self.array}" if hidden else self.array
 
     @property
     def array_url(self) -> str:
@@ -162,10 +164,16 @@ class ResultFolder:
         self.folder.put(WORK_RUN, to_json({**self._started, **status}))
 
     def finish(
-        self, run: Mapping[str, Any], files: Mapping[str, bytes], *, keep_work: bool = False
+        self,
+        run: Mapping[str, Any],
+        files: Mapping[str, bytes],
+        *,
+        stored: Mapping[str, tuple[str, bytes]] = MappingProxyType({}),
+        keep_work: bool = False,
     ) -> dict:
         """Complete the folder: array, files (name -> bytes), checksums.sha256, run.json.
 
+        stored: sha256 and first bytes of files that are too large to be handed over, and lie there.
         run adds to or replaces what `create` recorded. Returns the content of run.json.
         Raises DamagedResult naming a chunk that is not there; the run can then be resumed.
         """
@@ -184,8 +192,11 @@ class ResultFolder:
                 continue
             # of a stage its run.json, which holds the hashes of its results
             key = f"{name}/run.json" if name in stages else name
-            data = files[name] if name in files else self.folder.get(key)
-            hashes[key] = hashlib.sha256(data).hexdigest()
+            if name in stored:
+                hashes[key], data = stored[name]
+            else:
+                data = files[name] if name in files else self.folder.get(key)
+                hashes[key] = hashlib.sha256(data).hexdigest()
             is_result = key.endswith((".tsv", ".npy", "/run.json"))
             outputs.append({"name": name} | arrays.npy_facts(name, data))
             outputs[-1] |= {"sha256": hashes[key]} if is_result else {}
@@ -305,14 +316,6 @@ def replace_file(url: str, name: str, data: bytes, **storage_options: Any) -> No
 def keep_input(results: ResultFolder, data: bytes) -> None:
     """Keep an input that cannot be read twice (stdin), for --resume."""
     results.folder.put(results.work_key("input"), data)
-
-
-def read_kept_input(url: str, **storage_options: Any) -> bytes | None:
-    """The input that an unfinished run at url kept; None when there is none."""
-    try:
-        return open_folder(url, **storage_options).get(f"{WORK}/input")
-    except KeyMissing:
-        return None
 
 
 def sweep_leftovers(folder: Folder) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines.app import RunOptions, byte_changing_values, merged_values
 from pipelines.engine import Engine, check_token, scratch
+from pipelines.errors import UsageProblem
 from pipelines.machine import host, versions
 from pipelines.results import ResultFolder
 
@@ -27,6 +28,14 @@ def open_results(app: str, job: Any, config: Any, options: RunOptions) -> Result
         command=options.command,
         needed_bytes=getattr(job, "needed_bytes", 0),
     )
+
+
+def refuse_gang(options: RunOptions, why: str) -> None:
+    """UsageProblem for --executor gang where nothing is iterated. why: '... are computed once'"""
+    if options.executor == "gang":
+        raise UsageProblem(
+            f"--executor gang is for iterations; {why}.", remedy="Use --executor tasks."
+        )
 
 
 def check_output(engine: Engine, results: ResultFolder, token: bytes) -> None:

@@ -177,21 +177,22 @@ def start_work(job: Job, engine: Engine, results: ResultFolder) -> tuple[Broadca
     folder.put(f"{results.array_prefix}/zarr.json", job.layout.metadata())
     engine.run_everywhere(warm_up, config.distance, job.records.alphabet, config.strand)
     records = engine.broadcast(Sequences(job.records.codes, job.records.offsets, *job.scoring))
+    selves = self_scores_of(config.distance, job.records.n, engine, records)
     work = Work(
-        config.distance, config.strand, self_scores_of(job, engine, records), job.layout, folder,
-        results.array_prefix, job.threads_of_block(engine.name),
+        config.distance, config.strand, selves, job.layout, folder, results.array_prefix,
+        job.threads_of_block(engine.name),
     )  # fmt: skip
     return records, engine.broadcast(work)
 
 
-def self_scores_of(job: Job, engine: Engine, records: Broadcast) -> np.ndarray | None:
+def self_scores_of(distance: str, n: int, engine: Engine, records: Broadcast) -> np.ndarray | None:
     """(n,) int64 where the distance needs them: slices of the records are tasks."""
     from kernels import swg
 
-    if not swg.needs_self_scores(job.config.distance):
+    if not swg.needs_self_scores(distance):
         return None
-    result = np.zeros(job.records.n, np.int64)
-    slices = row_ranges(job.records.n, SELF_SCORES)
+    result = np.zeros(n, np.int64)
+    slices = row_ranges(n, SELF_SCORES)
     for part, scores in engine.map(score_slice, slices, records, key=slice_key):
         result[slice(*part)] = scores
     return result

@@ -19,6 +19,7 @@ from pipelines.errors import UsageProblem
 from pipelines.formats.distances import MatrixLayout
 from pipelines.formats.fasta import Records
 from pipelines.formats.labels import Labels, read_labels
+from pipelines.run_steps import refuse_gang
 from pipelines.swg_input import Scoring, check_together, read_records, scoring_of
 
 if TYPE_CHECKING:
@@ -192,11 +193,7 @@ class Job:
 def make_job(config: Config, options: RunOptions) -> Job:
     """Read the input, check everything that can be wrong with it, choose the blocks."""
     started = time.perf_counter()
-    if options.executor == "gang":
-        raise UsageProblem(
-            "--executor gang is for iterations; the blocks of all pairs are computed once each.",
-            remedy="Use --executor tasks.",
-        )
+    refuse_gang(options, "the blocks of all pairs are computed once each")
     if config.labels == "-" == config.sequences:
         raise UsageProblem("--labels and the sequences cannot both come from standard input.")
     records, standard_input = read_records(config, options)
