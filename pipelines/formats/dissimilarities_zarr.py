@@ -14,25 +14,23 @@ import numpy as np
 from pipelines.errors import InputProblem
 from pipelines.formats import points_source, points_zarr
 from pipelines.formats.dissimilarities_flat import USUAL_NAMES
-from pipelines.formats.dissimilarities_source import TILE_BYTES, Read, not_square
+from pipelines.formats.dissimilarities_source import TILE_BYTES, Read, cuts, not_square
+from pipelines.formats.zarr_chunks import PlainChunks, plain_chunks
 
 
 @dataclass(frozen=True)
 class ZarrLayout:
-    """A square array, or the member of a group."""
+    """A square array, or the member of a group. chunks: how they decode without zarr, or None."""
 
     name: str
     n: int
-    kind: str
+    stored: np.dtype
     url: str
     member: str  # "" for an array
     grain: tuple[int, int]
     upper: bool
     mirrored: bool
-
-    @property
-    def stored(self) -> np.dtype:
-        return np.dtype(self.kind).newbyteorder("=")
+    chunks: PlainChunks | None
 
     @property
     def tile(self) -> tuple[int, int]:
@@ -43,6 +41,9 @@ class ZarrLayout:
 
     @contextmanager
     def reading(self) -> Iterator[Read]:
+        if self.chunks is not None:
+            yield self._by_chunk
+            return
         array = points_zarr.node_of(self.url, self.name)
         array = array[self.member] if self.member else array
 
@@ -55,6 +56,25 @@ class ZarrLayout:
             return block.astype(self.stored, copy=False)
 
         yield read
+
+    def _by_chunk(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """A view of one chunk, where it is one."""
+        height, width = self.grain
+        found: np.ndarray | None = None
+        for first, behind in cuts(top, bottom, height):
+            for begin, end in cuts(left, right, width):
+                if self.upper and end <= first:
+                    continue  # no such chunk
+                i, j = first // height, begin // width
+                part = self.chunks.rows(i, j, first - i * height, behind - i * height)
+                part = part[:, begin - j * width : end - j * width]
+                part = part.astype(self.stored, copy=False)
+                if part.shape == (bottom - top, right - left):
+                    return part
+                if found is None:
+                    found = np.zeros((bottom - top, right - left), self.stored)
+                found[first - top : behind - top, begin - left : end - left] = part
+        return found
 
 
 def open_zarr(url: str, name: str, mirrored: bool) -> tuple[ZarrLayout, dict[str, Any]]:
@@ -76,8 +96,13 @@ def open_zarr(url: str, name: str, mirrored: bool) -> tuple[ZarrLayout, dict[str
     attributes = dict(node.attrs)
     upper = attributes.get("triangle") == "upper"
     n = int(node.shape[0])
-    chunks = (min(int(node.chunks[0]), n), min(int(node.chunks[1]), n))
-    return ZarrLayout(name, n, node.dtype.str, url, member, chunks, upper, mirrored), attributes
+    place = f"{url.rstrip('/')}/{member}" if member else url
+    chunks = plain_chunks(node, place, name, mirrored)
+    layout = ZarrLayout(
+        name, n, node.dtype.newbyteorder("="), url, member, tuple(map(int, node.chunks)), upper,
+        mirrored, chunks,
+    )  # fmt: skip
+    return layout, attributes
 
 
 def scale_of(attributes: dict[str, Any], stored: np.dtype, name: str) -> float:

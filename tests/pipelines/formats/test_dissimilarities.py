@@ -68,7 +68,7 @@ def test_files__give_their_bands_rows_and_parts(tmp_path, save, n, tile_bytes, m
 
 @pytest.mark.parametrize("triangle", ["full", "upper"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
-@pytest.mark.parametrize("block_size", [7, 64, 200])
+@pytest.mark.parametrize("block_size", [16, 64, 200])
 def test_result__gives_what_it_holds(tmp_path, triangle, dtype, block_size):
     values = symmetric(150, missing=[(0, 149), (3, 4)])
     make_result(tmp_path / "r", values, block_size=block_size, triangle=triangle, dtype=dtype)
