@@ -136,18 +136,12 @@ def torgerson(delta, d):
 def isotonic(values, w=None):
     """Nearest numbers that never fall: the largest of the smallest means of w over a..b, a <= i <=
     b. By the definition of Brunk."""
-    w = np.ones(len(values)) if w is None else w
-
-    def mean(a, b):
-        return (w[a:b] * values[a:b]).sum() / w[a:b].sum()
-
     size = len(values)
-    return np.array(
-        [
-            max(min(mean(a, b) for b in range(i + 1, size + 1)) for a in range(i + 1))
-            for i in range(size)
-        ]
-    )
+    w = np.ones(size) if w is None else w
+    mean = np.empty((size, size))  # of a..b
+    for a in range(size):
+        mean[a, a:] = np.cumsum(w[a:] * values[a:]) / np.cumsum(w[a:])
+    return np.array([max(mean[a, i:].min() for a in range(i + 1)) for i in range(size)])
 
 
 def disparities(delta, there, w=None):

@@ -144,7 +144,7 @@ def problems(draw, least=2, most=70):
     missing = draw(st.sampled_from([0.0, 0.0, 0.3, 0.9]))
     values = matrix(draw(st.sampled_from(sorted(KINDS))), n, seed, missing)
     rng = np.random.default_rng(seed)
-    return values, rng.normal(size=(n, d)) * np.nanmean(values), rng
+    return values, rng.normal(size=(n, d)) * (np.nanmean(values) or 1.0), rng
 
 
 def cuts_of(rng, n):
