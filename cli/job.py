@@ -15,7 +15,7 @@ from cli import units
 from cli.iteration_progress import IterationProgress
 from cli.progress import Progress
 from cli.screen import Screen
-from cli.show import agreement_text, clusters_text, output_text, read
+from cli.show import agreement_text, clusters_text, output_text, placed_text, read
 from pipelines import app as declaration
 from pipelines.errors import NotConverged
 
@@ -102,9 +102,7 @@ def compute(
 
     config = job.config if hasattr(job, "config") else None
     iterative = isinstance(config, declaration.IterativeOptions)
-    progress: Any = IterationProgress(screen) if iterative else None
-    if progress is None:
-        progress = Progress(screen, job, folder.done_records() if folder.resumed else ())
+    progress = progress_of(job, iterative, folder, screen)
     cache: dict[str, Any] = {}
     if isinstance(config, declaration.IterativeOptions):
         cache = {"cache_memory": config.cache_memory, "cache_disk": config.cache_disk != "off"}
@@ -140,11 +138,23 @@ def compute(
             return module.run(job, engine, folder)
 
 
+def progress_of(job: Any, iterative: bool, folder: Any, screen: Screen) -> Any:
+    """The listener that shows how such a run goes on."""
+    if hasattr(job, "steps"):  # one application after another
+        from cli.stage_progress import StageProgress
+
+        return StageProgress(screen)
+    if iterative:
+        return IterationProgress(screen)
+    return Progress(screen, job, folder.done_records() if folder.resumed else ())
+
+
 def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     """What there is now, and what went wrong on the way."""
     made = result.get("outputs", [])
     parts = [output_text(one) for one in made if one.get("shape") or one["name"] == "report.html"]
-    parts += [text for text in (clusters_text(result), agreement_text(result)) if text]
+    told = (clusters_text(result), placed_text(result), agreement_text(result))
+    parts += [text for text in told if text]
     blocks, lost = result.get("blocks", {}), result.get("workers_lost")
     if lost:
         parts.append(f"{units.count(lost, 'worker')} lost and replaced")

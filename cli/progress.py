@@ -10,6 +10,8 @@ from typing import Any
 from cli import units
 from cli.screen import WIDTH, Screen
 
+PHASES = {"place": "placing"}  # by the words of a map
+
 
 class Progress:
     """Counts blocks, cells, repeated blocks and lost workers; draws them when somebody looks.
@@ -42,7 +44,7 @@ class Progress:
     def on_MapStarted(self, event: Any) -> None:  # noqa: N802 - named after the event
         self.total, self.done = event.n_tasks, 0
         self.started, self.stopped = time.monotonic(), None
-        self.phase = "distances"
+        self.phase = PHASES.get(event.prefix, "distances")
 
     def on_MapEnded(self, event: Any) -> None:  # noqa: N802
         self.stopped = time.monotonic()

@@ -22,6 +22,7 @@ from pipelines.errors import UsageProblem
 APPLICATIONS = {  # modules with Config, prepare() and run()
     "swg": "pipelines.swg",
     "kmeans": "pipelines.kmeans",
+    "interpolate": "pipelines.interpolate",
 }
 
 

@@ -66,6 +66,7 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     if "checkpoint" in run:
         found += [("checkpoint", f"after {units.count(run['checkpoint'], 'iteration')}")]
     found += [("points", points_text(run)), ("clusters", clusters_text(run))]
+    found += [("placed", placed_text(run))]
     found += [("iterations", iterations_text(run.get("iterations") or {}))]
     found += [("time", phases_text(run))]
     found += [("rate", f"{run['gcups']:.3g} GCUPS")] if run.get("gcups") else []
@@ -137,6 +138,23 @@ def clusters_text(run: dict[str, Any]) -> str:
     parts.append(f"inertia {run['inertia']:.6g} after {after}{limit}")
     if run.get("silhouette") is not None:
         parts.append(f"silhouette {run['silhouette']:.3f}")
+    return ", ".join(parts)
+
+
+def placed_text(run: dict[str, Any]) -> str:
+    """'4,990 of 5,000 points onto 300 landmarks, stress 0.0001 (the map 0.02), 14,050 a second'"""
+    if "placed" not in run:
+        return ""
+    landmarks = run["landmarks"]
+    kind = {"sequences": "sequence", "points": "point"}.get(run["kind"], "row")
+    some = "" if run["placed"] == run["n"] else f"{run['placed']:,} of "
+    parts = [f"{some}{units.count(run['n'], kind)} onto {units.count(landmarks['n'], 'landmark')}"]
+    if run.get("normalized_stress") is not None:
+        of_map = landmarks.get("normalized_stress")
+        beside = "" if of_map is None else f" (the map {of_map:.3g})"
+        parts.append(f"stress {run['normalized_stress']:.3g}{beside}")
+    if run.get("items_per_second"):
+        parts.append(f"{run['items_per_second']:,.0f} a second")
     return ", ".join(parts)
 
 

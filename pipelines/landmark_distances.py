@@ -9,16 +9,44 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from kernels import swg
+from kernels import neighbours, swg
 
 COLUMNS = 1024  # landmarks that a block is aligned with at a time
 NONE = -1  # number of a landmark that there is not: fewer than k are known
 
 Nearest = tuple[np.ndarray, np.ndarray]  # numbers (b, k) int32, distances (b, k) float64
 See = Callable[[int, np.ndarray], None]  # (first landmark, distances (b, c)) of each piece
+
+
+class Landmarks(Protocol):
+    """What new items are measured against: sequences, points or columns."""
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+
+    def nearest(self, block: Any, k: int, rows: np.ndarray, n_threads: int) -> Found:
+        """The k nearest of the items in a block, and all distances of those of its rows."""
+
+
+class Found(NamedTuple):
+    """numbers (b, k) int32 and distances (b, k) float64 of the nearest landmarks, as
+    `nearest_sequences` tells them; whole (r, m) float64: all distances of the rows asked for."""
+
+    numbers: np.ndarray
+    distances: np.ndarray
+    whole: np.ndarray
+
+
+class SequenceBlock(NamedTuple):
+    """Sequences: codes (letters,) uint8, offsets (b + 1,) int64 from 0."""
+
+    codes: np.ndarray
+    offsets: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +75,50 @@ class SequenceLandmarks:
         codes, offsets = taken_sequences(self.codes, self.offsets, numbers)
         selves = None if self.self_scores is None else self.self_scores[numbers]
         return dataclasses.replace(self, codes=codes, offsets=offsets, self_scores=selves)
+
+    def nearest(self, block: SequenceBlock, k: int, rows: np.ndarray, n_threads: int) -> Found:
+        """By alignment."""
+        whole = np.empty((len(rows), self.n))
+
+        def see(start: int, values: np.ndarray) -> None:
+            whole[:, start : start + values.shape[1]] = values[rows]
+
+        found = nearest_sequences(block.codes, block.offsets, self, k, n_threads=n_threads, see=see)
+        return Found(*found, whole)
+
+
+@dataclasses.dataclass(frozen=True)
+class PointLandmarks:
+    """Vectors (m, q) float32 or float64."""
+
+    vectors: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return len(self.vectors)
+
+    def nearest(self, block: np.ndarray, k: int, rows: np.ndarray, n_threads: int) -> Found:
+        """By coordinates (b, q)."""
+        from scipy.spatial.distance import cdist
+
+        found = neighbours.nearest(block, self.vectors, k, n_threads=n_threads)
+        return Found(*found, cdist(block[rows], self.vectors))
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenLandmarks:
+    """Columns (m,) of the rows of distances that are given."""
+
+    columns: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return len(self.columns)
+
+    def nearest(self, block: np.ndarray, k: int, rows: np.ndarray, n_threads: int) -> Found:
+        """By the distances (b, all columns) themselves, NaN: none."""
+        taken = block[:, self.columns]
+        return Found(*neighbours.select_block(taken, k), taken[rows].astype(np.float64))
 
 
 def taken_sequences(
@@ -111,49 +183,23 @@ def sequence_distances(
         yield start, done.values
 
 
-def nearest_given(distances: np.ndarray, k: int) -> Nearest:
-    """The k nearest landmarks of items whose distances to all of them are given, as
-    `nearest_sequences` returns them. distances (b, m), NaN: none."""
-    kept = KNearest(len(distances), k)
-    for start in range(0, distances.shape[1], COLUMNS):
-        kept.add(start, distances[:, start : start + COLUMNS])
-    return kept.found
-
-
 class KNearest:
     """The k smallest of each row, as columns come by in their order."""
 
     def __init__(self, rows: int, k: int):
-        self._k = k
         self._numbers = np.full((rows, k), NONE, np.int32)
-        self._values = np.full((rows, k), np.inf)
+        self._distances = np.full((rows, k), np.nan)
 
     def add(self, start: int, values: np.ndarray) -> None:
         """Distances (rows, c) to the landmarks from `start` on."""
-        numbers = np.arange(start, start + values.shape[1], dtype=np.int32)
-        values = np.where(np.isnan(values), np.inf, values)
-        numbers = np.hstack([self._numbers, np.broadcast_to(numbers, values.shape)])
-        values = np.hstack([self._values, values])
-        chosen = smallest(values, self._k)
-        self._numbers = np.take_along_axis(numbers, chosen, 1)
-        self._values = np.take_along_axis(values, chosen, 1)
+        own = np.arange(start, start + values.shape[1], dtype=np.int32)
+        numbers = np.hstack([self._numbers, np.broadcast_to(own, values.shape)])
+        both = np.hstack([self._distances, values])
+        chosen, self._distances = neighbours.select_block(both, self._numbers.shape[1])
+        picked = np.take_along_axis(numbers, np.maximum(chosen, 0), 1)
+        self._numbers = np.where(chosen >= 0, picked, np.int32(NONE))
 
     @property
     def found(self) -> Nearest:
         """Numbers (rows, k) int32 and distances (rows, k) float64."""
-        known = np.isfinite(self._values)
-        return np.where(known, self._numbers, NONE), np.where(known, self._values, np.nan)
-
-
-def smallest(values: np.ndarray, k: int) -> np.ndarray:
-    """(rows, k) int64: columns of the k smallest of each row, by value, equal ones by column.
-
-    values (rows, c >= k), no NaN.
-    """
-    bound = np.partition(values, k - 1, axis=1)[:, k - 1 : k]
-    below, equal = values < bound, values == bound
-    room = k - below.sum(axis=1, keepdims=True)
-    chosen = below | (equal & (np.cumsum(equal, axis=1) <= room))
-    columns = np.nonzero(chosen)[1].reshape(len(values), k)
-    order = np.argsort(np.take_along_axis(values, columns, 1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, 1)
+        return self._numbers, self._distances

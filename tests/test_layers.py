@@ -19,6 +19,7 @@ MAY_IMPORT = {
                    "distributed", "bokeh", "prometheus_client"},
     "pipelines": {"pipelines", "kernels", "storage", "fsspec", "zarr", "psutil", "zstandard"},
     "pipelines.formats.points_parquet": {"pipelines", "pyarrow"},
+    "pipelines.landmark_distances": {"pipelines", "kernels", "scipy"},
     "pipelines.generate_distances": {"pipelines", "storage", "scipy"},
     "pipelines.linkage": {"scipy"},
     "pipelines.app": {"pipelines.errors"},

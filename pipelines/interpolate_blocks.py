@@ -1,0 +1,261 @@
+"""What workers do for `run interpolate`: measure a block of new items, place and store it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import socket
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kernels import interpolation, neighbours
+from pipelines.engine import Broadcast
+from pipelines.formats.distances import ChunkWritten, printable
+from pipelines.interpolate_input import load_block
+from pipelines.landmark_distances import Found, Landmarks
+from pipelines.results import write_record
+from storage.folder import Folder
+
+NUMBER = "\t%.10g"
+# parts of a block: (b, d) float64; (b, 2) float64 of FACTS; (2, r, c) float64, distances of sampled
+# items as they are given and as the map shows them; lines
+COORDINATES, FACTS, PAIRS, TABLE = "coordinates", "facts", "pairs", "table"
+
+
+@dataclasses.dataclass(frozen=True)
+class OnMap:
+    """Landmarks as the map shows them, and what new items are measured against: broadcast.
+
+    at (m, d) float64     ids of the landmarks
+    codes (m,) int32      of their labels, -1: none; None where no labels are known
+    scale                 of distances, before they are compared with the map
+    """
+
+    landmarks: Landmarks
+    at: np.ndarray
+    ids: list[str]
+    codes: np.ndarray | None
+    scale: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """How items are placed, and where they go."""
+
+    k: int
+    max_iter: int
+    tol: float
+    folder: Folder
+    prefix: str  # key under which parts are stored
+    columns: np.ndarray  # landmarks whose distances the report shows
+    has_table: bool
+    classes: list[str]  # texts of the labels' codes
+    n_threads: int
+
+
+class Block(NamedTuple):
+    """New items start..stop-1.
+
+    source    what load_block reads             ids    their names, None: numbers from `start`
+    codes     (b,) int32 of their labels, None: none are known
+    sampled   (r,) rows of the block that are compared with all landmarks
+    """
+
+    index: int
+    start: int
+    stop: int
+    source: Any
+    ids: list[str] | None
+    codes: np.ndarray | None
+    sampled: np.ndarray
+
+
+class Done(NamedTuple):
+    """What the driver keeps of a finished block. Sums are of squares, over items that are placed.
+
+    unplaced     items without a known distance, at NaN     on_landmark   items at distance 0 of one
+    falling      items whose stress one more step would lower by tol
+    residual, square          against the k nearest landmarks
+    all_residual, all_square  against all landmarks, of the sampled items
+    labelled, agree           placed items with a label and a labelled nearest landmark on the map
+    """
+
+    index: int
+    worker: str
+    started: float
+    stopped: float
+    items: int
+    unplaced: int
+    on_landmark: int
+    falling: int
+    residual: float
+    square: float
+    all_residual: float
+    all_square: float
+    labelled: int
+    agree: int
+    nbytes: int
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Done:
+        """From the record of a block."""
+        nbytes = sum(chunk["nbytes"] for chunk in record["chunks"])
+        return cls(*(record[name] for name in cls._fields[:-1]), nbytes)
+
+
+def block_key(block: Block) -> str:
+    """Task key of a block: the dashboard groups by the words."""
+    return f"place-{block.index}"
+
+
+def part_key(name: str, index: int) -> str:
+    """Where a part of a block lies, below the parts of the run."""
+    return f"{name}/{index:06d}"
+
+
+def warm_up(kind: str, d: int, dtype: str, aligned: tuple[str, str, str] | None) -> str:
+    """Compile the kernels or load them from the cache. Returns the CPU they are compiled for.
+
+    aligned    (distance, alphabet, strand) where sequences are placed
+    """
+    from kernels import _jit
+    from pipelines import swg_blocks
+    from pipelines.warm import compiled_once
+
+    if aligned is not None:
+        swg_blocks.warm_up(*aligned)
+    with compiled_once(f"interpolate-{kind}-{dtype}"):
+        points = np.random.default_rng(0).random((8, d)).astype(dtype)
+        if kind == "points":
+            neighbours.nearest(points, points, 2, n_threads=1)
+        found = neighbours.select_block(points, 2)
+        interpolation.place_block(*found, np.random.default_rng(0).random((8, d)))
+    return _jit.target()
+
+
+def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
+    """Measure the items of a block, place them, store them, and commit the block."""
+    there: OnMap = on_map.value
+    what: Work = work.value
+    started = time.time()
+    found = there.landmarks.nearest(load_block(block.source), what.k, block.sampled, what.n_threads)
+    scaled = Found(found.numbers, found.distances * there.scale, found.whole * there.scale)
+    at = interpolation.place_block(
+        scaled.numbers, scaled.distances, there.at, max_iter=what.max_iter, tol=what.tol
+    )
+    residuals, squares = interpolation.placement_stress(
+        at, scaled.numbers, scaled.distances, there.at
+    )
+    pairs = sampled_pairs(scaled.whole, at[block.sampled], there.at)
+    told = counts_of(scaled, at, there, what) | agreement(block, at, there) | sums_of(pairs)
+    told |= {"residual": float(np.nansum(residuals)), "square": float(squares.sum())}
+    facts = np.stack([found.distances[:, 0], share_of(residuals, squares)], axis=1)
+    parts = {
+        COORDINATES: stored(at), FACTS: stored(facts), PAIRS: stored(pairs[:, :, what.columns])
+    }  # fmt: skip
+    if what.has_table:
+        parts[TABLE] = table_of(block, at, found, facts, there, what)
+    record = told | {
+        "index": block.index, "items": len(at), "started": started, "stopped": time.time(),
+        "worker": f"{socket.gethostname()}-{os.getpid()}",
+        "chunks": [store(what, name, block.index, data) for name, data in parts.items()],
+    }  # fmt: skip
+    write_record(what.folder, (block.index,), record)
+    record["chunks"] = [dataclasses.asdict(chunk) for chunk in record["chunks"]]
+    return Done.of(record)
+
+
+def store(what: Work, name: str, index: int, data: bytes) -> ChunkWritten:
+    """A part of a block."""
+    key = part_key(name, index)
+    what.folder.put(f"{what.prefix}/{key}", data)
+    return ChunkWritten(key, len(data), hashlib.sha256(data).hexdigest())
+
+
+def stored(values: np.ndarray) -> bytes:
+    """As they lie in parts."""
+    return np.ascontiguousarray(values, "<f8").tobytes()
+
+
+def share_of(residuals: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """(b,) normalized stress of each item: 0 where all its distances are, NaN without a place."""
+    return np.divide(residuals, squares, out=residuals.copy(), where=squares > 0)
+
+
+def counts_of(found: Found, at: np.ndarray, there: OnMap, what: Work) -> dict[str, int]:
+    """Items of a block without a place, on a landmark, and not converged."""
+    known = found.numbers[:, 0] >= 0
+    on = known & (found.distances[:, 0] == 0)
+    free = known & ~on
+    near = Found(found.numbers[free], found.distances[free], found.whole)
+    falling = still_falling(near, at[free], there.at, what.tol)
+    return {
+        "unplaced": int((~known).sum()), "on_landmark": int(on.sum()),
+        "falling": int(falling.sum()),
+    }  # fmt: skip
+
+
+def still_falling(found: Found, at: np.ndarray, anchors: np.ndarray, tol: float) -> np.ndarray:
+    """(b,) bool: whether one more step would lower an item's stress by tol or more, and more than
+    by rounding."""
+    before, squares = interpolation.placement_stress(at, found.numbers, found.distances, anchors)
+    known = found.numbers >= 0
+    delta = np.where(known, found.distances, 0.0)
+    near = anchors[np.where(known, found.numbers, 0)]
+    apart = at[:, None, :] - near
+    length = np.sqrt(np.square(apart).sum(axis=2))
+    ratio = np.divide(delta, length, out=np.zeros_like(delta), where=length > 0)
+    steps = np.where(known[:, :, None], near + ratio[:, :, None] * apart, 0.0)
+    moved = steps.sum(axis=1) / np.maximum(known.sum(axis=1), 1)[:, None]
+    after, _ = interpolation.placement_stress(moved, found.numbers, found.distances, anchors)
+    return before - after >= max(tol, 1e-12) * squares
+
+
+def agreement(block: Block, at: np.ndarray, there: OnMap) -> dict[str, int]:
+    """How many placed items with a label have that of the landmark nearest to them on the map."""
+    if block.codes is None or there.codes is None:
+        return {"labelled": 0, "agree": 0}
+    marked = np.flatnonzero(there.codes >= 0)
+    asked = np.flatnonzero((block.codes >= 0) & np.isfinite(at[:, 0]))
+    if not len(marked) or not len(asked):
+        return {"labelled": 0, "agree": 0}
+    nearest, _ = neighbours.nearest(at[asked], there.at[marked], 1, n_threads=1)
+    agree = there.codes[marked[nearest[:, 0]]] == block.codes[asked]
+    return {"labelled": len(asked), "agree": int(agree.sum())}
+
+
+def sampled_pairs(whole: np.ndarray, at: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """(2, r, m) float64: distances of sampled items to all landmarks, given and on the map."""
+    apart = np.square(at[:, None, :] - anchors[None, :, :]).sum(axis=2)
+    return np.stack([whole, np.sqrt(apart)])
+
+
+def sums_of(pairs: np.ndarray) -> dict[str, float]:
+    """Sums of (distance - delta)^2 and of delta^2 over pairs that have both."""
+    given, shown = pairs
+    known = np.isfinite(given) & np.isfinite(shown)
+    misfit = shown[known] - given[known]
+    return {
+        "all_residual": float((misfit**2).sum()), "all_square": float((given[known] ** 2).sum())
+    }  # fmt: skip
+
+
+def table_of(
+    block: Block, at: np.ndarray, found: Found, facts: np.ndarray, there: OnMap, what: Work
+) -> bytes:
+    """The lines of coordinates.tsv of a block: id, coordinates, nearest landmark, its distance,
+    stress, and the label where there are labels."""
+    names = map(str, range(block.start, block.stop))
+    if block.ids is not None:
+        names = map(printable, block.ids)
+    nearest = [there.ids[k] if k >= 0 else "" for k in found.numbers[:, 0].tolist()]
+    columns = [names, *at.T.tolist(), nearest, *facts.T.tolist()]
+    line = f"%s{at.shape[1] * NUMBER}\t%s{2 * NUMBER}"
+    if block.codes is not None:
+        texts = [*what.classes, ""]  # -1 is the last one: no label
+        columns.append([texts[code] for code in block.codes.tolist()])
+        line += "\t%s"
+    return "".join([f"{line}\n" % cells for cells in zip(*columns, strict=True)]).encode()
