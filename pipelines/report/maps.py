@@ -19,7 +19,7 @@ def map_section(points: Drawn, n: int, colour_by: str | None = None) -> Section:
     if not len(points.rows):
         return Section("Map", [Text("There are no points to show.")])
     chosen = colour_by or _first(points)
-    part = viewer("map", "The map", points, summary=_summary(points, n), colour_by=chosen)
+    part = viewer("map", "Points", points, summary=_summary(points, n), colour_by=chosen)
     return Section("Map", [part, *_tables(points)])
 
 
@@ -36,7 +36,7 @@ def _summary(points: Drawn, n: int) -> str:
         who = f"A random sample of {wording.count(m)} of {wording.count(n)} points"
     how = "" if d <= 3 else f", on three principal axes of {wording.count(d)}"
     how = ", their height at random" if d == 1 else how
-    told = f"{who}{how}; distances on the map are meant, directions are not"
+    told = f"{who}{how}; what is near is alike, directions mean nothing"
     if points.placed is not None:
         told += f"; {wording.count(int(points.placed.sum()))} of them were placed onto the others"
     if points.unseen:

@@ -7,8 +7,8 @@
    own would take seconds. Zooming paints it anew, and saving the figure as a picture keeps it.
    tips of a map:    { cells: [name of each row], unit, digits }     value at the pointer
    tips of marks:    { texts: [[text of each mark] of each trace] }
-   tips of points:   { columns: [[{ name, unit, and one of: axis: "x" or "y"; value; values: [of each mark];
-                       values and texts: values are places in texts }] of each trace] }
+   tips of points:   { columns: [[{ name, unit, and one of: axis: "x", "y" or "z"; value; values: [of each mark];
+                       values and texts: values are places in texts; raised: its power is meant }] of each trace] }
    tips of a copy:   { of: name of the figure that has them } */
 (() => {
   const block = document.getElementById("drawings");
@@ -29,6 +29,7 @@
     for (const key of Object.keys(value)) copy[key] = coloured(value[key]);
     /* near is always what stands out from the page: dark on light, light on dark */
     if (copy.meta === "distance-map") copy.reversescale = isDark();
+    if (copy.meta === "density") copy.reversescale = isDark(); /* and so are many pairs */
     return copy;
   }
 
@@ -67,9 +68,11 @@
     tip.style.left = Math.max(4, x) + "px";
     tip.style.top = Math.max(4, y) + "px";
   }
+  window.whorlTip = showTip;
 
   function told(column, point) {
     let value = "value" in column ? column.value : column.axis ? point[column.axis] : column.values[point.pointNumber];
+    if (column.raised) value = Math.round(column.raised ** value);
     if (column.texts) value = column.texts[value];
     if (typeof value === "number" && !Number.isInteger(value)) {
       value = Math.abs(value) < 1e6 ? value.toLocaleString("en", { maximumSignificantDigits: 5 }) : value.toExponential(4);
@@ -193,6 +196,7 @@
   const redraw = () => Promise.all(figures.map(draw));
 
   async function start() {
+    await window.whorlViews; /* where there is a map of points it comes first */
     if (!figures.length) return;
     const script = document.createElement("script");
     script.textContent = await unpack("library");

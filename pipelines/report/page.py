@@ -27,7 +27,7 @@ from pipelines.report.provenance import provenance_parts
 MOST_WARNINGS = 100
 MOST_COMMAND = 4_000  # letters of the command line that are shown
 # one script, before the figures', so that the points are seen first
-VIEWING = ("viewer_paint.js", "viewer_save.js", "viewer.js")
+VIEWING = ("viewer_paint.js", "viewer_save.js", "viewer_panel.js", "viewer_hands.js", "viewer.js")
 
 
 def build(

@@ -16,6 +16,7 @@ from pipelines.report.figures import typed
 from pipelines.report.parts import Viewer
 
 TILT = (0.42, -0.5)  # radians that the first view is turned about the upright and the level axis
+MOST_ZOOM = 1.7  # of the first view
 FAR = 4.0  # distance of the eye, in radii of the cloud
 STILL_POINTS = 5_000
 STILL_WIDTH, STILL_HEIGHT = 1_200, 900  # units of the still picture
@@ -38,6 +39,7 @@ def viewer(
         "first": first,
         "far": FAR,
         "tilt": first_turn(points).reshape(-1).tolist(),
+        "zoom": first_zoom(points),
         "size": dot_size(len(points.rows)),
         "steps": COUNT_STEPS,
         "ramp": [list(colour) for colour in colours.ramp(24)],
@@ -93,13 +95,22 @@ def first_turn(points: Drawn) -> np.ndarray:
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ level
 
 
+def first_zoom(points: Drawn) -> float:
+    """How much larger than its sphere the cloud is drawn at first, so that it fills the view."""
+    if not len(points.rows):
+        return 1.0
+    seen = points.places @ first_turn(points).T
+    widest = float((np.abs(seen[:, :2]) * (FAR / (FAR - seen[:, 2:]))).max())
+    return round(min(MOST_ZOOM, 1 / max(widest, 1e-9)), 4)
+
+
 def _still(points: Drawn, first: int, title: str) -> str:
     """The first view of at most STILL_POINTS points as dots, the nearest on top."""
     if not len(points.rows):
         return ""
     step = -(-len(points.rows) // STILL_POINTS)
     seen = points.places[::step] @ first_turn(points).T
-    scale = FAR / (FAR - seen[:, 2]) * 0.44 * STILL_HEIGHT
+    scale = FAR / (FAR - seen[:, 2]) * 0.44 * STILL_HEIGHT * first_zoom(points)
     across = np.column_stack([
         STILL_WIDTH / 2 + seen[:, 0] * scale, STILL_HEIGHT / 2 - seen[:, 1] * scale,
     ])  # fmt: skip
