@@ -3,35 +3,39 @@
     given = open_dissimilarities("out/swg")
     data = load_band(given.source(0, 16, "float32"))     # here, or on a worker
 
-The folder of an earlier result, zarr, .npy and .npz, square or condensed, as a path or any fsspec
-URL. The format is told by the content, never by the name.
+The folder of an earlier result, zarr, .npy and .npz, square or condensed, text (a square table
+with ids or without, PHYLIP; plain or compressed), raw int16 of SALSA, as a path or any fsspec URL.
+The format is told by the content, never by the name; only raw numbers must be named.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from pipelines.errors import InputProblem, UsageProblem
-from pipelines.formats import dissimilarities_flat, points_source
-from pipelines.formats.bytestream import ByteStream, open_stored
+from pipelines.formats import dissimilarities_flat, dissimilarities_scratch, points_source
+from pipelines.formats.dissimilarities_folder import open_in_folder
+from pipelines.formats.dissimilarities_salsa import KINDS as SALSA_KINDS
+from pipelines.formats.dissimilarities_salsa import open_salsa
 from pipelines.formats.dissimilarities_source import (
     CHECKED_BYTES,
     BandSource,
     Dissimilarities,
     Layout,
     check_all,
+    hash_of,
     load_band,
 )
+from pipelines.formats.dissimilarities_staged import staged
+from pipelines.formats.dissimilarities_text import parse
 from pipelines.formats.dissimilarities_triples import broken_share
 from pipelines.formats.points import format_of
 from pipelines.formats.points_folder import is_folder
 
-__all__ = ["BandSource", "Dissimilarities", "load_band", "open_dissimilarities"]
+__all__ = ["BandSource", "Dissimilarities", "load_band", "open_dissimilarities", "staged"]
 
-KINDS = ("auto", "salsa-int16-be", "salsa-int16-le")
+KINDS = ("auto", *SALSA_KINDS)
 SUSPICIOUS = 0.05  # share of broken triples that is worth a warning
 
 
@@ -52,21 +56,24 @@ def open_dissimilarities(
     if url == "-":
         text = "distances are not read from standard input: workers read their rows of the file."
         raise UsageProblem(text, remedy="Save them to a file and name it.")
+    if kind != "auto":
+        return checked(open_salsa(url, kind), symmetrize)
     if is_folder(url):
-        from pipelines.formats.dissimilarities_folder import open_in_folder
-
         return checked(open_in_folder(url), symmetrize)
     form = format_of(url)
-    if form in ("npy", "npz"):
-        return checked(_open_flat(url, form), symmetrize)
-    raise InputProblem(f"{url} holds no distances that can be read: it is {form}.")
+    if form == "parquet":
+        text = f"{url} is Parquet, which keeps columns of records, not a square of distances."
+        raise InputProblem(text, remedy="Save the distances with numpy.save, or as text.")
+    opened = _open_text(url) if form == "text" else _open_flat(url, form)
+    return checked(opened, symmetrize)
 
 
 def checked(given: Dissimilarities, symmetrize: bool) -> Dissimilarities:
     """The same, looked at as far as can be done in about a second. Raises InputProblem."""
     layout = given.layout
     given = replace(given, symmetrize=symmetrize and not layout.upper and not layout.mirrored)
-    if given.n * given.n * given.dtype.itemsize <= CHECKED_BYTES:
+    small = given.n * given.n * given.dtype.itemsize <= CHECKED_BYTES
+    if small or given.held is not None:  # what was read from end to end can be looked at too
         found = check_all(layout, given.scale, given.symmetrize)
         found.finish()
         given = replace(given, checked=True, high=max(found.high, 0.0), missing=found.missing)
@@ -74,27 +81,36 @@ def checked(given: Dissimilarities, symmetrize: bool) -> Dissimilarities:
     warnings = list(given.warnings)
     if breaks is not None and breaks > SUSPICIOUS:
         text = f"{100 * breaks:.0f} % of sampled triples break the triangle inequality; "
-        warnings.append(text + "is the order of rows right?")
+        what = "byte order, or the order of rows," if given.format == "salsa" else "order of rows"
+        warnings.append(f"{text}is the {what} right?")
     return replace(given, breaks=breaks, warnings=warnings)
-
-
-def identity_of(url: str, nbytes: int, n: int) -> dict[str, Any]:
-    """What run.json keeps of a file: the hash of all of it, or of samples of a large one."""
-    if nbytes <= CHECKED_BYTES:
-        with ByteStream(url) as stream:
-            for _ in stream.blocks():
-                pass
-        return points_source.identity(url, nbytes, n, stream.sha256)
-    with ExitStack() as close:
-        digest = points_source.hash_samples(open_stored(url, close), nbytes, url)
-    return points_source.identity(url, nbytes, n, digest, whole=False)
 
 
 def _open_flat(url: str, form: str) -> Dissimilarities:
     flat = dissimilarities_flat.look(url, url, form == "npz")
-    layout: Layout = dissimilarities_flat.layout_of(flat.array, url, url)
+    held, place = None, url
+    dissimilarities_flat.records_of(flat.array.shape, url)
+    if flat.packed is not None:
+        held = dissimilarities_scratch.unpack(url, url, flat.packed)
+        place = held.path
+    layout: Layout = dissimilarities_flat.layout_of(flat.array, place, url)
     condensed = len(flat.array.shape) == 1
+    key, digest = hash_of(url, flat.nbytes)
+    identity = {"path": url, "bytes": flat.nbytes, "records": layout.n, key: digest}
     return Dissimilarities(
-        url, "condensed" if condensed else form, layout.n, layout.stored, 1.0, None,
-        identity_of(url, flat.nbytes, layout.n), flat.nbytes, [], False, layout,
+        url, "condensed" if condensed else form, layout.n, layout.stored, 1.0, None, identity,
+        flat.nbytes, [], False, layout, held=held,
+    )  # fmt: skip
+
+
+def _open_text(url: str) -> Dissimilarities:
+    parsed = parse(url, url)
+    layout, ids, warnings = parsed.layout, parsed.ids, []
+    if ids is not None and len(set(ids)) < len(ids):
+        warnings = [f"names occur more than once in {url}: the records are numbered"]
+        ids = None
+    identity = points_source.identity(url, parsed.nbytes, layout.n, parsed.sha256)
+    return Dissimilarities(
+        url, parsed.form, layout.n, layout.stored, 1.0, ids, identity, parsed.nbytes, warnings,
+        False, layout, held=parsed.held,
     )  # fmt: skip

@@ -8,7 +8,7 @@ number >= 0, or missing: NaN, and in int16 every negative number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ import numpy as np
 from kernels import mds
 from pipelines.errors import InputProblem, UsageProblem
 from pipelines.formats import points_source
+from pipelines.formats.bytestream import ByteStream, open_stored
 from pipelines.formats.dissimilarities_checks import Checker
 
 CHECKED_BYTES = points_source.CHECKED_BYTES  # of stored values that are all looked at when opened
@@ -89,6 +90,8 @@ class Dissimilarities:
     high        the largest dissimilarity; missing: pairs without one; None where not known yet
     breaks      share of the sampled triples that break the triangle inequality, None: no triples
     attributes  what the format tells beside the numbers
+    held        what keeps a temporary file of the numbers, where `layout` reads one: workers then
+                need what `staged` gives; bands: how they read that
     """
 
     url: str
@@ -107,6 +110,8 @@ class Dissimilarities:
     missing: int | None = None
     breaks: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    held: Any = field(default=None, repr=False, compare=False)
+    bands: Layout | None = None
 
     @property
     def kept(self) -> np.dtype:
@@ -118,9 +123,10 @@ class Dissimilarities:
 
         Raises UsageProblem for int16 of numbers whose range is not known.
         """
+        symmetrize = self.symmetrize and self.bands is None
         return BandSource(
-            self.layout, start, stop, str(np.dtype(dtype)), self.scale, self.band_scale(dtype),
-            self.symmetrize, not self.checked,
+            self.bands or self.layout, start, stop, str(np.dtype(dtype)), self.scale,
+            self.band_scale(dtype), symmetrize, not self.checked,
         )  # fmt: skip
 
     def band_scale(self, dtype: str | np.dtype) -> float:
@@ -322,6 +328,18 @@ def _within(wanted: np.ndarray, start: int, stop: int) -> slice:
 
 def _span(numbers: np.ndarray) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[-1]) + 1
+
+
+def hash_of(url: str, nbytes: int) -> tuple[str, str]:
+    """("sha256", hex) of a file, or ("sha256_of_samples", hex) of a large one."""
+    if nbytes <= CHECKED_BYTES:
+        with ByteStream(url) as stream:
+            for _ in stream.blocks():
+                pass
+        return "sha256", stream.sha256
+    with ExitStack() as close:
+        digest = points_source.hash_samples(open_stored(url, close), nbytes, url)
+    return "sha256_of_samples", digest
 
 
 def not_square(name: str, shape: tuple[int, ...]) -> InputProblem:

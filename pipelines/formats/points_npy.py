@@ -95,7 +95,7 @@ class PackedLayout:
         step = n if self.array.fortran else max(1, BLOCK_BYTES // (d * stored.itemsize))
         with ExitStack() as close:
             file = open_stored(self.url, close)
-            with _told(self.name):
+            with told(self.name):
                 archive = close.enter_context(zipfile.ZipFile(file))
                 values = close.enter_context(archive.open(self.member))
                 values.read(self.array.offset)
@@ -139,7 +139,7 @@ def open_npz(url: str, name: str, *, vector: bool = False, check: bool = True) -
 def find_member(file: IO[bytes], name: str, usual: tuple[str, ...]) -> tuple[Any, Array]:
     """The one array of an open .npz, or that of a usual name: its entry, and its header with the
     offset in the file, or in the member where that is compressed."""
-    with _told(name), zipfile.ZipFile(file) as archive:
+    with told(name), zipfile.ZipFile(file) as archive:
         found = {i.filename.removesuffix(".npy"): i for i in archive.infolist()
                  if i.filename.endswith(".npy")}  # fmt: skip
         info = found[points_source.chosen_member(list(found), name, "array", usual)]
@@ -257,7 +257,7 @@ def _exactly(file: Any, nbytes: int) -> bytes:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def told(name: str) -> Iterator[None]:
     """Turn what the zip library raises into one line."""
     try:
         yield

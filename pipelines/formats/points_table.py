@@ -94,7 +94,7 @@ def form_of(head: bytes, name: str, columns: str | None = None) -> Form:
     if names is not None and len(names) == len(first) - 1:
         names = ["", *names]
     named = names is not None and len(first) > 1 and names[0].strip().lower() in ID_NAMES
-    has_ids = named or (len(first) > 1 and not is_number(first[0]) and not _is_missing(first[0]))
+    has_ids = named or (len(first) > 1 and not is_number(first[0]) and not is_missing(first[0]))
     at, line, _ = rows[1 if header else 0]
     targets, kept = _targets(len(first), has_ids, names, columns, name)
     return Form(at, line, delimiter, targets, kept, named and has_ids)
@@ -184,7 +184,8 @@ def number_of(cell: str, place: str) -> float:
 _REMEDY = "Leave such rows out, put numbers there, or choose other columns: --columns 1-4."
 
 
-def _is_missing(cell: str) -> bool:
+def is_missing(cell: str) -> bool:
+    """Whether a cell is one of the usual words for no number."""
     return cell.strip().lower() in _MISSING
 
 
@@ -224,7 +225,7 @@ def _is_header(table: list[list[str]], name: str, rows: list[tuple[int, int, str
 
 def _is_text(cells: list[str]) -> bool:
     """A lone row of words is a header; one of missing values is a row."""
-    return any(cell and not _is_missing(cell) for cell in cells)
+    return any(cell and not is_missing(cell) for cell in cells)
 
 
 def _targets(

@@ -168,7 +168,7 @@ class _Survey:
 
     def _cut(self, last: bool) -> None:
         """Hand on what ends with a line, or all of it."""
-        stop = len(self._held) if last else _line_end(self._held)
+        stop = len(self._held) if last else line_end(self._held)
         if not stop:
             if len(self._held) > LONGEST_LINE:
                 message = f"{self.name} line {self.line + 1:,} is longer than 64 MiB."
@@ -225,7 +225,7 @@ def read_piece(text: bytes, form: Form, name: str, line: int) -> tuple[np.ndarra
         values[state[numbers.ROW], form.targets[column]] = value
         state[numbers.FILLED] = 1
     if outcome != numbers.END:
-        raise _ragged(text, form, name, line, state)
+        raise ragged(text, form, name, line, state)
     return values, spans
 
 
@@ -238,7 +238,8 @@ def told_blocks(url: str, name: str) -> Iterator[bytes]:
             raise InputProblem(f"{name} {damage}.", remedy="Copy it again.") from damage
 
 
-def _ragged(text: bytes, form: Form, name: str, line: int, state: np.ndarray) -> InputProblem:
+def ragged(text: bytes, form: Form, name: str, line: int, state: np.ndarray) -> InputProblem:
+    """The refusal of a row of another number of cells, as `numbers.read_rows` left it."""
     row = text[state[numbers.ROW_START] :].splitlines()[0].decode("utf-8", "backslashreplace")
     count = len(split(row, form.delimiter))
     place = f"{name} line {line + state[numbers.LINE] + 1:,}"
@@ -262,7 +263,7 @@ def _only_ids(form: Form) -> Form:
     return replace(form, targets=tuple(kept))
 
 
-def _line_end(text: bytearray) -> int:
+def line_end(text: bytearray) -> int:
     """Behind the last line end of a text; 0 where there is none."""
     stop = text.rfind(b"\n") + 1
     if not stop:
