@@ -148,14 +148,23 @@ def _transform(rows, columns, x, wanted, distances, drawn, out):
             out[j, k] -= step
 
 
-@njit
-def _by_distance(starts, distances):
+def _by_distance(starts: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """(p,) int64: the pairs of each group by rising distance, groups in their order."""
-    sequence = np.arange(len(distances))
-    for group in range(len(starts) - 1):
-        start, stop = starts[group], starts[group + 1]
-        if stop - start > 1:
-            sequence[start:stop] = start + np.argsort(distances[start:stop], kind="mergesort")
+    sizes = np.diff(starts)
+    if len(sizes) == len(distances):  # no ties
+        return np.arange(len(distances))
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    return _grouped(np.argsort(distances, kind="stable"), groups, starts[:-1].copy())
+
+
+@njit
+def _grouped(order, groups, places):
+    """The elements of an order, each at the next place of its group."""
+    sequence = np.empty_like(order)
+    for element in order:
+        group = groups[element]
+        sequence[places[group]] = element
+        places[group] += 1
     return sequence
 
 
