@@ -22,7 +22,10 @@ from pipelines.errors import UsageProblem
 APPLICATIONS = {  # modules with Config, prepare() and run()
     "swg": "pipelines.swg",
     "kmeans": "pipelines.kmeans",
+    "mds": "pipelines.mds",
+    "cluster": "pipelines.cluster",
     "interpolate": "pipelines.interpolate",
+    "sequences": "pipelines.sequences",
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from kernels import kmeans as kernel
 from pipelines import kmeans_plan
 from pipelines.app import IterativeOptions, RunOptions, argument, check_fields, option
-from pipelines.engine import Engine, refuse_if_too_big
+from pipelines.engine import Engine
 from pipelines.engine.partitions import Partitions
 from pipelines.engine.tree import reduce_pairwise
 from pipelines.errors import InputProblem
@@ -35,7 +35,7 @@ from pipelines.kmeans_results import (
 from pipelines.kmeans_results import summarise as summarise_run
 from pipelines.kmeans_trials import Trials
 from pipelines.results import ResultFolder
-from pipelines.run_steps import check_output, performance_page
+from pipelines.run_steps import check_output, performance_page, refuse_small_workers
 
 __all__ = ["Config", "prepare", "report", "run"]
 
@@ -139,14 +139,7 @@ def frame_of(job: Job, summaries: list[kernel.Summary]) -> kernel.Frame:
 
 def start_work(job: Job, engine: Engine, results: ResultFolder) -> Partitions:
     """Everything before the first pass: memory and output checked, kernels warm, points loaded."""
-    from pipelines.engine.cluster import usable_memory
-
-    for worker in engine.workers:
-        refuse_if_too_big(
-            job.block_bytes, 1, worker.nthreads, kmeans_plan.WORKER_BASE_BYTES,
-            job.broadcast_bytes,
-            usable_memory() if engine.name == "serial" else worker.memory_limit_bytes,
-        )  # fmt: skip
+    refuse_small_workers(engine, job, kmeans_plan.WORKER_BASE_BYTES)
     check_output(engine, results, job.new_token())
     engine.run_everywhere(warm_up, str(job.points.dtype))
     costs = [float(stop - start) for start, stop in job.ranges]

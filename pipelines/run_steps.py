@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipelines.app import RunOptions, byte_changing_values, merged_values
-from pipelines.engine import Engine, check_token, scratch
+from pipelines.engine import Engine, check_token, refuse_if_too_big, scratch
 from pipelines.errors import UsageProblem
 from pipelines.machine import host, versions
 from pipelines.results import ResultFolder
@@ -35,6 +35,17 @@ def refuse_gang(options: RunOptions, why: str) -> None:
     if options.executor == "gang":
         raise UsageProblem(
             f"--executor gang is for iterations; {why}.", remedy="Use --executor tasks."
+        )
+
+
+def refuse_small_workers(engine: Engine, job: Any, base_bytes: int) -> None:
+    """MemoryRefused where a worker cannot hold what a block of the job takes in work."""
+    from pipelines.engine.cluster import usable_memory
+
+    for worker in engine.workers:
+        limit = usable_memory() if engine.name == "serial" else worker.memory_limit_bytes
+        refuse_if_too_big(
+            job.block_bytes, 1, worker.nthreads, base_bytes, job.broadcast_bytes, limit
         )
 
 
