@@ -129,13 +129,17 @@ def points_text(run: dict[str, Any]) -> str:
 
 
 def clusters_text(run: dict[str, Any]) -> str:
-    """'15 clusters, inertia 8.91762e+12 after 11 iterations, silhouette 0.711'"""
-    if "inertia" not in run:
+    """'15 clusters, inertia 8.91762e+12 after 11 iterations, silhouette 0.711', '12 clusters,
+    average linkage, silhouette 0.62'"""
+    if "n_clusters" not in run:
         return ""
     parts = [units.count(run["n_clusters"], "cluster")]
-    limit = "" if run.get("converged", True) else " (not converged)"
-    after = units.count(run["n_iter"], "iteration")
-    parts.append(f"inertia {run['inertia']:.6g} after {after}{limit}")
+    if "inertia" in run:
+        limit = "" if run.get("converged", True) else " (not converged)"
+        after = units.count(run["n_iter"], "iteration")
+        parts.append(f"inertia {run['inertia']:.6g} after {after}{limit}")
+    if "linkage" in run:
+        parts.append(f"{run['linkage']} linkage")
     if run.get("silhouette") is not None:
         parts.append(f"silhouette {run['silhouette']:.3f}")
     return ", ".join(parts)

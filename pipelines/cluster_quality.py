@@ -6,7 +6,7 @@ Appl. Math. 20, 53-65: silhouettes. Mutual information is divided by the mean of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -70,48 +70,28 @@ def _entropy(shares: np.ndarray) -> float:
 def silhouettes(points: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
     """(m,) float64: the silhouette of each point (m, d) labelled (m,), -1 to 1. A point alone in
     its cluster has 0. None where there are not 2 to m - 1 clusters."""
-    return silhouettes_of(_stripes(points), labels)
-
-
-def _stripes(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if not 2 <= len(sizes) < len(points):
+        return None
+    scores = np.zeros(len(points))
+    members = np.zeros((len(points), len(sizes)))
+    members[np.arange(len(points)), labels] = 1.0
     for start in range(0, len(points), ROWS):
         rows = np.arange(start, min(start + ROWS, len(points)))
-        yield rows, np.sqrt(_squared(points, rows))
+        sums = np.sqrt(_squared(points, rows)) @ members
+        scores[rows] = silhouettes_of(sums, sizes, labels[rows])
+    return scores
 
 
-def silhouettes_of(
-    stripes: Iterable[tuple[np.ndarray, np.ndarray]], labels: np.ndarray
-) -> np.ndarray | None:
-    """(m,) float64: the silhouettes of the m rows that come by, among the n labelled (n,).
-
-    stripes   (numbers (r,), their distances to all (r, n)); 0 to themselves
-    None where there are not 2 to n - 1 clusters.
-    """
-    order = np.argsort(labels, kind="stable")
-    _, starts, labels, sizes = np.unique(
-        labels[order], return_index=True, return_inverse=True, return_counts=True
-    )
-    if not 2 <= len(sizes) < len(labels):
-        return None
-    own_of = np.empty(len(labels), np.int64)
-    own_of[order] = labels
-    scores = [np.zeros(0)]
-    for rows, distances in stripes:
-        sums = np.add.reduceat(distances[:, order].astype(np.float64), starts, axis=1)
-        scores.append(_scores(sums, own_of[rows], sizes))
-    return np.concatenate(scores)
-
-
-def _scores(sums: np.ndarray, own: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Silhouettes of rows of the clusters own (r,): sums (r, k) of distances to each cluster."""
+def silhouettes_of(sums: np.ndarray, sizes: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(b,) float64 of records in the clusters own (b,); sums (b, k) of their distances to each."""
     rows = np.arange(len(own))
     inner = sums[rows, own] / np.maximum(sizes[own] - 1, 1)
     means = sums / sizes
     means[rows, own] = np.inf
     nearest = means.min(axis=1)
     widest = np.maximum(inner, nearest)
-    scores = np.zeros(len(own))
-    np.divide(nearest - inner, widest, out=scores, where=widest > 0)
+    scores = np.divide(nearest - inner, widest, out=np.zeros(len(own)), where=widest > 0)
     scores[sizes[own] == 1] = 0.0
     return scores
 

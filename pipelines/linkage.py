@@ -20,9 +20,10 @@ import numpy as np
 
 METHODS = ("average", "complete", "single", "ward")
 
+PAIR_BYTES = 17  # its distance, the copy that scipy merges, and whether it is finite
+
 _CHUNK = 2**20  # distances worked on at once
 _SAMPLE = 400  # records by which distances are found to be no Euclidean ones
-_NEGATIVE = 1e-3  # share of negative squares that rounding (of int16 too) does not reach
 
 
 class Spread(NamedTuple):
@@ -40,6 +41,11 @@ class Spread(NamedTuple):
 def pair_count(n: int) -> int:
     """Unordered pairs of n records."""
     return n * (n - 1) // 2
+
+
+def linkage_bytes(n: int) -> int:
+    """Memory that the linkage of n records takes, their distances included."""
+    return PAIR_BYTES * pair_count(n)
 
 
 def record_count(condensed: np.ndarray) -> int:
@@ -201,8 +207,3 @@ def negative_share(condensed: np.ndarray, rng: np.random.Generator) -> float:
     values = np.linalg.eigvalsh(-squares / 2)
     total = np.abs(values).sum()
     return float(-values[values < 0].sum() / total) if total > 0 else 0.0
-
-
-def is_euclidean(condensed: np.ndarray, rng: np.random.Generator) -> bool:
-    """Whether a sample of the distances could be those of points."""
-    return negative_share(condensed, rng) <= _NEGATIVE
