@@ -57,6 +57,12 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def same_option(config_class: type, name: str) -> Any:
+    """The option of another application: what that one declares, for it is passed on to it."""
+    field = config_class.__dataclass_fields__[name]
+    return dataclasses.field(default=field.default, metadata=field.metadata)
+
+
 def flag_name(name: str) -> str:
     """'gap_open' -> '--gap-open'."""
     return "--" + name.replace("_", "-")

@@ -18,6 +18,7 @@ import numpy as np
 from pipelines.engine.memory import in_words
 from pipelines.errors import ResourceProblem, UsageProblem
 from pipelines.formats.distances import DistanceMatrix
+from pipelines.linkage import PAIR_BYTES, linkage_bytes
 from pipelines.swg_plan import duration
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 FEWEST, MOST = 500, 10_000  # landmarks, where nobody says how many
 POOL = 2  # sequences are drawn for each landmark that maximin chooses
-LINKAGE_BYTES = 17  # of a pair: its distance, and what scipy keeps of it while it links
 MEMORY_SHARE = 0.7  # of the machine's memory that linkage may take
 TIME_SHARE = 0.8  # of --max-minutes that alignments may take; the rest is for the map
 
@@ -74,11 +74,6 @@ class Limits:
             fits = slow <= self.allowed_seconds and linkage_bytes(middle) <= self.memory_bytes
             low, high = (middle, high) if fits else (low, middle - 1)
         return low if low <= FEWEST else low // 100 * 100
-
-
-def linkage_bytes(n: int) -> int:
-    """Memory that the linkage of n items takes."""
-    return LINKAGE_BYTES * (n * (n - 1) // 2)
 
 
 def pool_of(choice: str, landmarks: int, n: int) -> int:
@@ -151,7 +146,7 @@ def refuse_too_large(limits: Limits, n: int) -> None:
         return
     raise ResourceProblem(
         f"the linkage of {n:,} sequences takes {in_words(linkage_bytes(n))} "
-        f"({LINKAGE_BYTES} bytes a pair), and {in_words(limits.memory_bytes)} may be used.",
+        f"({PAIR_BYTES} bytes a pair), and {in_words(limits.memory_bytes)} may be used.",
         remedy="Use --mode landmarks, with fewer --landmarks.",
     )
 

@@ -15,7 +15,6 @@ from pipelines.sequences_choice import (
     Limits,
     choose,
     drawn,
-    linkage_bytes,
     maximin,
     pool_of,
 )
@@ -142,6 +141,5 @@ def test_drawn__are_different_and_depend_on_the_seed_only(n, m, seed):
 
 
 def test_sizes():
-    assert (linkage_bytes(0), linkage_bytes(1), linkage_bytes(3)) == (0, 0, 51)
     assert [pool_of("maximin", 5, n) for n in (4, 9, 100)] == [4, 9, 10]
     assert pool_of("random", 5, 100) == 0
