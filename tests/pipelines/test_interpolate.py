@@ -1,0 +1,308 @@
+"""`run interpolate` in one process: places, files, what is told, what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from kernels import interpolation
+from pipelines import interpolate, interpolate_plan
+from pipelines.errors import DamagedResult, InputProblem, UsageProblem
+from pipelines.formats.points import load_rows, open_points
+from pipelines.results import read_run
+from pipelines.verify import verify
+from tests.pipelines.interpolate_runs import Scene, coordinates, make_map, result_bytes, run, table
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def rows_of(scene):
+    """Distances of the new points to the landmarks, (n, m) float64."""
+    return cdist(scene.points.astype(float), scene.landmarks.astype(float))
+
+
+def test_points__lie_where_the_kernel_places_them(scene):
+    told = scene.run()
+    at = coordinates(scene.folder / "out")
+    expected = interpolation.interpolate(scene.points, scene.landmarks, scene.at, k=10)
+    np.testing.assert_array_equal(at, expected)
+    assert (told["n"], told["placed"], told["kind"]) == (150, 150, "points")
+    delta = rows_of(scene)
+    shown = cdist(at, scene.at)
+    near = np.argsort(delta, axis=1, kind="stable")[:, :10]
+    d, e = np.take_along_axis(delta, near, 1), np.take_along_axis(shown, near, 1)
+    assert told["normalized_stress"] == pytest.approx(((d - e) ** 2).sum() / (d**2).sum())
+    assert told["sampled"] == {
+        "items": 150,
+        "normalized_stress": pytest.approx(((delta - shown) ** 2).sum() / (delta**2).sum()),
+    }
+    assert told["landmarks"]["normalized_stress"] == 0.015
+    assert verify(str(scene.folder / "out")).problems == []
+
+
+def test_files__tell_the_same_as_the_coordinates(scene):
+    told, out = scene.run(), scene.folder / "out"
+    at, rows = coordinates(out), table(out)
+    assert [row["id"] for row in rows] == [str(k) for k in range(150)]
+    written = np.array([[float(row[name]) for name in "xyz"] for row in rows])
+    np.testing.assert_allclose(written, at, rtol=1e-9)
+    delta = rows_of(scene)
+    assert [row["nearest"] for row in rows] == [scene.ids[k] for k in delta.argmin(axis=1)]
+    found = [float(row["distance"]) for row in rows]
+    np.testing.assert_allclose(found, delta.min(axis=1), rtol=1e-9)
+    outputs = {one["name"]: one for one in told["outputs"]}
+    assert outputs["coordinates.npy"]["shape"] == [150, 3]
+    assert "label" not in rows[0]
+    with np.load(out / "shepard.npz") as sample:
+        assert len(sample["delta"]) == len(sample["distance"]) == sample["pairs"] == 150 * 40
+        np.testing.assert_allclose(np.sort(sample["delta"]), np.sort(delta.ravel()), rtol=1e-6)
+    again = open_points(str(out))
+    np.testing.assert_array_equal(load_rows(again.source(0, 150)), at)
+
+
+def test_report__is_the_same_again_but_for_times(scene):
+    scene.run()
+    pages = [
+        (scene.folder / "out" / "report.html").read_bytes(),
+        interpolate.report(str(scene.folder / "out")),
+    ]
+    assert b"150 points placed among 40 landmarks" in pages[0]
+    seen = [page.partition(b'data-of="places">')[2].partition(b"<")[0] for page in pages]
+    assert len(seen[0]) > 190 * 12
+    assert seen[0] == seen[1]
+
+
+def test_rows_of_distances__are_as_good_as_points(scene):
+    scene.run("points")
+    scene.save("rows.npy", rows_of(scene))
+    told = run(scene.folder / "rows.npy", scene.map, scene.folder / "rows")
+    assert told["kind"] == "distances"
+    points, rows = coordinates(scene.folder / "points"), coordinates(scene.folder / "rows")
+    np.testing.assert_allclose(rows, points, atol=1e-6)
+
+
+@pytest.mark.parametrize("block_size", [1, 7, 150, 1000])
+def test_block_size__changes_no_place(scene, block_size):
+    scene.run("one", k=4)
+    told = scene.run("many", k=4, block_size=block_size)
+    assert told["blocks"]["total"] == -(-150 // block_size)
+    one, many = (result_bytes(scene.folder / name) for name in ("one", "many"))
+    assert one.keys() == many.keys()
+    for name in ("coordinates.npy", "coordinates.tsv"):
+        assert one[name] == many[name]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_few_items_and_landmarks__are_placed(tmp_path, n, m):
+    scene = Scene(tmp_path, n, m)
+    told = scene.run()
+    assert coordinates(tmp_path / "out").shape == (n, 3)
+    assert (told["placed"], told["plan"]["k"]) == (n, m)
+    assert f"--k 10 is more than the {m} landmark" in " ".join(told["warnings"])
+    assert "cannot fix a place in 3 dimensions" in " ".join(told["warnings"])
+
+
+def test_no_items__are_refused(scene):
+    scene.save("none.npy", np.empty((0, 5)))
+    with pytest.raises(InputProblem, match=r"none\.npy has no rows"):
+        run(scene.folder / "none.npy", scene.map, scene.folder / "out", landmarks="landmarks.npy")
+
+
+def test_items__without_a_distance_are_nan_counted_and_told(scene):
+    rows = rows_of(scene)
+    rows[[3, 149]] = np.nan
+    rows[5, :38] = np.nan
+    rows[7, 12] = 0.0
+    scene.save("rows.npy", rows)
+    told = run(scene.folder / "rows.npy", scene.map, scene.folder / "out")
+    at = coordinates(scene.folder / "out")
+    assert np.flatnonzero(np.isnan(at).any(axis=1)).tolist() == [3, 149]
+    np.testing.assert_array_equal(at[7], scene.at[12])
+    assert (told["unplaced"], told["placed"], told["on_landmark"]) == (2, 148, 1)
+    assert "2 of 150 items (1.3 %) have no known distance to a landmark" in told["warnings"][0]
+    lines = table(scene.folder / "out")
+    assert (lines[3]["nearest"], lines[3]["distance"], lines[3]["x"]) == ("", "nan", "nan")
+    assert (lines[7]["nearest"], lines[7]["distance"]) == ("landmark 12", "0")
+    assert np.isfinite(told["normalized_stress"])
+
+
+def test_nothing_known__leaves_no_stress(scene):
+    scene.save("rows.npy", np.full((4, 40), np.nan))
+    told = run(scene.folder / "rows.npy", scene.map, scene.folder / "out")
+    assert (told["placed"], told["normalized_stress"]) == (0, None)
+    assert json.loads((scene.folder / "out" / "run.json").read_text())["unplaced"] == 4
+
+
+def test_too_few_steps__are_counted_and_told(scene):
+    assert scene.run("enough")["not_converged"] == 0
+    told = scene.run("few", max_iter=1)
+    assert 100 < told["not_converged"] <= 150
+    assert "has not converged; raise --max-iter or --tol" in told["warnings"][0]
+
+
+def test_n_landmarks__are_drawn_by_the_seed(scene):
+    job = scene.run("few", n_landmarks=8, random_state=3)
+    assert (job["landmarks"]["n"], job["landmarks"]["of"]) == (8, 40)
+    near = {row["nearest"] for row in table(scene.folder / "few")}
+    assert len(near) == 8
+    scene.run("again", n_landmarks=8, random_state=3)
+    assert result_bytes(scene.folder / "few") == result_bytes(scene.folder / "again")
+    scene.run("other", n_landmarks=8, random_state=4)
+    assert {row["nearest"] for row in table(scene.folder / "other")} != near
+    with pytest.raises(UsageProblem, match="--n-landmarks 41 is more than the 40 items"):
+        scene.run("most", n_landmarks=41)
+
+
+def test_labels__tell_of_the_nearest_landmark_on_the_map(scene):
+    classes = ["left" if x < 0 else "right" for x in scene.at[:, 0]]
+    own = ["left" if k % 3 else "right" for k in range(150)]
+    rows = [f"{name}\t{label}" for name, label in zip(scene.ids, classes, strict=True)]
+    rows += [f"{k}\t{label}" for k, label in enumerate(own) if k != 9]
+    (scene.folder / "labels.tsv").write_text("\n".join(["id\tlabel", *rows, "who\tleft"]))
+    told = scene.run(labels=str(scene.folder / "labels.tsv"))
+    at = coordinates(scene.folder / "out")
+    nearest = cdist(at, scene.at).argmin(axis=1)
+    agree = [classes[k] == label for k, label in zip(nearest, own, strict=True)]
+    del agree[9]
+    assert told["labels"] == {"one_nn": np.mean(agree), "records": 149, "classes": 2}
+    assert [row["label"] for row in table(scene.folder / "out")] == [*own[:9], "", *own[10:]]
+    text = " ".join(told["warnings"])
+    assert "1 of 150 new items have no label" in text
+    assert "1 ids of the labels are neither new nor on the map" in text
+
+
+def test_labels__of_the_map_are_those_it_keeps(scene):
+    kept = [f"class {k % 4}" for k in range(40)]
+    make_map(scene.folder / "labelled", scene.at, scene.ids, labels=kept)
+    (scene.folder / "own.tsv").write_text("".join(f"{k}\tclass 1\n" for k in range(150)))
+    options = {"landmarks": str(scene.vectors), "labels": str(scene.folder / "own.tsv")}
+    told = run(scene.new, scene.folder / "labelled", scene.folder / "out", **options)
+    nearest = cdist(coordinates(scene.folder / "out"), scene.at).argmin(axis=1)
+    assert told["labels"]["one_nn"] == np.mean(nearest % 4 == 1)
+    told = scene.run("none", labels=str(scene.folder / "own.tsv"))
+    assert "labels" not in told
+    assert "no label of the map's items is known" in " ".join(told["warnings"])
+
+
+def test_freely_scaled_map__is_met_at_its_scale(scene):
+    delta = np.random.default_rng(4).random(500)
+    sample = {"delta": delta, "distance": 2.5 * delta}
+    config = {"scaling": {"value": "ratio", "origin": "flag"}}
+    make_map(scene.folder / "ratio", 2.5 * scene.at, scene.ids, shepard=sample, config=config)
+    told = run(
+        scene.new, scene.folder / "ratio", scene.folder / "out", landmarks=str(scene.vectors)
+    )
+    scene.run("plain")
+    expected = 2.5 * coordinates(scene.folder / "plain")
+    np.testing.assert_allclose(coordinates(scene.folder / "out"), expected, atol=1e-5)
+    assert told["landmarks"]["scale"] == pytest.approx(2.5)
+    assert "one of ratio scaling: distances are multiplied by 2.5" in " ".join(told["warnings"])
+
+
+def test_columns__are_taken_by_their_names(scene):
+    order = np.random.default_rng(1).permutation(40)
+    names = [scene.ids[k] for k in order]
+    rows = [f"new {k}\t" + "\t".join(map(repr, line[order].tolist()))
+            for k, line in enumerate(rows_of(scene))]  # fmt: skip
+    (scene.folder / "rows.tsv").write_text("\n".join(["\t".join(["id", *names]), *rows]))
+    told = run(scene.folder / "rows.tsv", scene.map, scene.folder / "out")
+    scene.save("rows.npy", rows_of(scene))
+    run(scene.folder / "rows.npy", scene.map, scene.folder / "plain")
+    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
+    np.testing.assert_array_equal(found, plain)
+    assert told["plan"]["items"] == 150
+    assert table(scene.folder / "out", "ids.tsv")[2] == {"index": "2", "id": "new 2"}
+    assert open_points(str(scene.folder / "out")).ids[149] == "new 149"
+
+
+def test_landmarks__in_another_order_are_found_by_their_ids(scene):
+    order = np.random.default_rng(1).permutation(40)
+    lines = ["\t".join([scene.ids[k], *map(repr, scene.landmarks[k].tolist())]) for k in order]
+    (scene.folder / "vectors.tsv").write_text("\n".join(["id\ta\tb\tc\td\te", *lines]))
+    scene.run("out", landmarks=str(scene.folder / "vectors.tsv"))
+    scene.run("plain")
+    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_compressed_points__are_read_once_and_placed(scene):
+    np.savez_compressed(scene.folder / "new.npz", points=scene.points)
+    options = {"landmarks": str(scene.vectors), "block_size": 40}
+    run(scene.folder / "new.npz", scene.map, scene.folder / "out", **options)
+    scene.run("plain")
+    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_coordinates_alone__are_a_map_too(scene):
+    scene.save("at.npy", scene.at)
+    options = {"landmarks": str(scene.vectors)}
+    told = run(scene.new, scene.folder / "at.npy", scene.folder / "out", **options)
+    assert "normalized_stress" not in told["landmarks"]
+    assert table(scene.folder / "out")[0]["nearest"].isdecimal()
+
+
+def test_map_of_run_sequences__is_that_of_its_stage(scene):
+    whole = scene.folder / "whole"
+    whole.mkdir()
+    make_map(whole / "map", scene.at, scene.ids)
+    run_json = read_run(str(whole / "map")) | {"app": "sequences"}
+    (whole / "run.json").write_text(json.dumps(run_json))
+    told = run(scene.new, whole, scene.folder / "out", landmarks=str(scene.vectors))
+    assert told["landmarks"]["url"] == f"{whole}/map"
+
+
+def test_many_items__are_written_without_a_table(scene, monkeypatch):
+    monkeypatch.setattr(interpolate_plan, "TABLE_ROWS", 149)
+    told = scene.run()
+    assert "coordinates.tsv" not in {one["name"] for one in told["outputs"]}
+    assert coordinates(scene.folder / "out").shape == (150, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"landmarks": None}, InputProblem, r"new\.npy has 5 columns, .*map 40 items"),
+        ({"landmarks": None, "kind": "points"}, UsageProblem, "vectors of the map's items are not"),
+        ({"kind": "distances"}, UsageProblem, "--landmarks is for sequences and points"),
+        ({"landmarks": "few.npy"}, InputProblem, "holds 39 points, .* 40 items"),
+        ({"landmarks": "narrow.npy"}, InputProblem, r"has 5 columns, --landmarks .* 4\."),
+        ({"landmarks": "named.tsv"}, InputProblem, 'has no row "landmark 0" of'),
+        ({"executor": "gang"}, UsageProblem, "new items are placed once each"),
+    ],
+)
+def test_wrong_options__are_refused_in_one_line(scene, change, error, text):
+    scene.save("few.npy", scene.landmarks[:39])
+    scene.save("narrow.npy", scene.landmarks[:, :4])
+    lines = "".join(f"other {k}\t1\t2\t3\t4\t5\n" for k in range(40))
+    (scene.folder / "named.tsv").write_text(lines)
+    if change.get("landmarks"):
+        change = change | {"landmarks": str(scene.folder / change["landmarks"])}
+    with pytest.raises(error, match=text):
+        scene.run(**change)
+    assert not (scene.folder / "out").exists()
+
+
+@pytest.mark.parametrize("value", [-0.5, np.inf])
+def test_impossible_distance__is_refused_with_its_place(scene, value):
+    rows = rows_of(scene)
+    rows[60, 31] = value
+    scene.save("rows.npy", rows)
+    with pytest.raises(InputProblem, match=r"rows\.npy: row 60, column 31 \(counted from 0\) is"):
+        run(scene.folder / "rows.npy", scene.map, scene.folder / "out", block_size=50)
+
+
+def test_map__that_is_none_is_refused(scene):
+    with pytest.raises(UsageProblem, match=r"nowhere does not exist"):
+        run(scene.new, scene.folder / "nowhere", scene.folder / "out")
+    (scene.map / ".work").mkdir()
+    told = json.loads((scene.map / "run.json").read_text()) | {"status": "running"}
+    (scene.map / ".work" / "run.json").write_text(json.dumps(told))
+    (scene.map / "run.json").unlink()
+    with pytest.raises(DamagedResult, match="map is unfinished"):
+        run(scene.new, scene.map, scene.folder / "out", landmarks=str(scene.vectors))
