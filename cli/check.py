@@ -39,16 +39,28 @@ AMBIGUOUS = {"protein": "with letters beyond the 20 amino acids"}
     show_default=True,
     help="What a gap letter in a sequence is.",
 )
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "points", "distances", "salsa-int16-be", "salsa-int16-le"]),
+    default="auto",
+    show_default=True,
+    help="What the input is meant to be; raw int16 of SALSA must be named.",
+)
 @click.option("--columns", metavar="LIST", help="Columns of points to take: 1-4,7 or x,y.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def check(
-    ctx: click.Context, source: str, columns: str | None, as_json: bool, **records: str
+    ctx: click.Context, source: str, kind: str, columns: str | None, as_json: bool, **records: str
 ) -> None:
     """Tell kind, counts, letters or ranges, duplicates and the first problems of an input."""
+    from pipelines.formats.dissimilarities_survey import looks_like_dissimilarities
     from pipelines.formats.points_survey import looks_like_points
 
-    if columns is not None or looks_like_points(source):
+    if kind == "auto" and columns is None and looks_like_dissimilarities(source):
+        kind = "distances"
+    if kind not in ("auto", "points"):
+        facts, rows = distances_facts(ctx, source, kind)
+    elif kind == "points" or columns is not None or looks_like_points(source):
         facts, rows = points_facts(ctx, source, columns)
     elif os.path.isdir(source):
         facts, rows = result_facts(source)
@@ -74,6 +86,41 @@ def result_facts(source: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """A folder must be one of our results."""
     run = show.read(source)
     return {"kind": "result", **run}, [("kind", "result folder"), *show.rows(run)]
+
+
+def distances_facts(
+    ctx: click.Context, source: str, kind: str
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Distances, right or wrong. kind: 'distances', or how raw numbers are stored."""
+    from pipelines.formats.dissimilarities_survey import survey_dissimilarities
+
+    chosen = [] if kind == "distances" else ["--kind", kind]
+    survey = survey_dissimilarities(source, kind if chosen else "auto")
+    rows = distances_rows(survey)
+    if not survey.n_problems:
+        words = [*failures.root(ctx).command_path.split(), "run", "mds", source]
+        rows.append(("next", f"{failures.quoted([*words, *chosen])} -o DIR"))
+    return {"kind": "distances", **dataclasses.asdict(survey)}, rows
+
+
+def distances_rows(survey: Any) -> list[tuple[str, str]]:
+    """A Survey of distances in two columns."""
+    form = {"text": "a table in text", "npy": "NumPy", "npz": "NumPy archive", "phylip": "PHYLIP"}
+    name = form.get(survey.format, survey.format)
+    rows = [("kind", f"distances, {name}, {units.size(survey.nbytes)}")]
+    if survey.n:
+        pairs = survey.n * (survey.n - 1) // 2
+        ids = f", {units.count(survey.n_ids, 'id')}" if survey.n_ids else ""
+        size = f"{units.count(survey.n, 'record')}, {units.count(pairs, 'pair')}"
+        rows.append(("distances", f"{size}, {survey.dtype}{ids}"))
+        rows.append(("range", f"0 to {survey.high:g}"))
+        rows.append(("missing", units.count(survey.missing, "pair")))
+    if survey.breaks is not None:
+        text = f"{100 * survey.breaks:.1f} % of sampled triples break the triangle inequality"
+        rows.append(("triangles", text))
+    rows += [("warning", text) for text in survey.warnings]
+    rows += [("problems", f"{survey.n_problems:,}" if survey.n_problems else "none")]
+    return rows + [("", text) for text in survey.problems]
 
 
 def points_facts(

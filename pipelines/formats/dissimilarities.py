@@ -50,6 +50,11 @@ def open_dissimilarities(
     naming the pair of what cannot be used. Of matrices beyond CHECKED_BYTES only the form is
     checked; `load_band` checks the numbers.
     """
+    return checked(opened(url, kind), symmetrize)
+
+
+def opened(url: str, kind: str = "auto") -> Dissimilarities:
+    """The same with no number looked at."""
     url = os.fspath(url)
     if kind not in KINDS:
         raise UsageProblem(f"kind is {kind!r}; choose one of {', '.join(KINDS)}.")
@@ -57,15 +62,14 @@ def open_dissimilarities(
         text = "distances are not read from standard input: workers read their rows of the file."
         raise UsageProblem(text, remedy="Save them to a file and name it.")
     if kind != "auto":
-        return checked(open_salsa(url, kind), symmetrize)
+        return open_salsa(url, kind)
     if is_folder(url):
-        return checked(open_in_folder(url), symmetrize)
+        return open_in_folder(url)
     form = format_of(url)
     if form == "parquet":
         text = f"{url} is Parquet, which keeps columns of records, not a square of distances."
         raise InputProblem(text, remedy="Save the distances with numpy.save, or as text.")
-    opened = _open_text(url) if form == "text" else _open_flat(url, form)
-    return checked(opened, symmetrize)
+    return _open_text(url) if form == "text" else _open_flat(url, form)
 
 
 def checked(given: Dissimilarities, symmetrize: bool) -> Dissimilarities:
@@ -77,12 +81,20 @@ def checked(given: Dissimilarities, symmetrize: bool) -> Dissimilarities:
         found = check_all(layout, given.scale, given.symmetrize)
         found.finish()
         given = replace(given, checked=True, high=max(found.high, 0.0), missing=found.missing)
+    return with_triples(given)
+
+
+def with_triples(given: Dissimilarities) -> Dissimilarities:
+    """The same, with a look at a sample of triples."""
     breaks = broken_share(given)
     warnings = list(given.warnings)
     if breaks is not None and breaks > SUSPICIOUS:
-        text = f"{100 * breaks:.0f} % of sampled triples break the triangle inequality; "
-        what = "byte order, or the order of rows," if given.format == "salsa" else "order of rows"
-        warnings.append(f"{text}is the {what} right?")
+        text = f"{100 * breaks:.0f} % of sampled triples break the triangle inequality"
+        question = {
+            "salsa": "is the byte order, or the order of rows, right?",
+            "result": "such distances are no lengths, and no map shows them exactly",
+        }.get(given.format, "is the order of rows right?")
+        warnings.append(f"{text}; {question}")
     return replace(given, breaks=breaks, warnings=warnings)
 
 

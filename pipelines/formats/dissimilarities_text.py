@@ -66,6 +66,16 @@ def parse(url: str, name: str) -> Parsed:
         return replace(parsed, nbytes=stream.nbytes, sha256=stream.sha256)
 
 
+def looks_square(url: str, name: str) -> bool:
+    """Whether a text is PHYLIP, or a table of as many rows as columns whose diagonal begins with
+    zeros. Raises InputProblem and StreamDamageError."""
+    with ByteStream(url) as stream:
+        reader = _reader(name, stream, _lines(stream, name))
+        if isinstance(reader, _Phylip):
+            return reader.is_named()
+        return reader.is_square()
+
+
 def _reader(name: str, stream: ByteStream, lines: Iterator[Line]) -> _Table | _Phylip:
     """What the first lines tell how to read."""
     first: list[Line] = []
@@ -118,6 +128,20 @@ class _Table:
         layout = SquareLayout(self.name, d, "<f8", (Part(held.path),))
         return Parsed("text", layout, self._ids(ids), held)
 
+    def is_square(self) -> bool:
+        """Whether the diagonal begins with zeros, and rows end where columns do."""
+        d, row = self.form.d, 0
+        targets = np.array(self.form.targets, np.int64)
+        for number, text in self._rows:
+            if row < min(d, 3):
+                _, values, _, _ = cells_of(text, self.form.delimiter, targets, self.name, number)
+                if abs(values[row]) > 0:
+                    return False
+            row += 1
+            if row > d:
+                return False
+        return row == d > 1
+
     def _ids(self, ids: list[str]) -> list[str] | None:
         """Those of the rows, or of the columns. Raises InputProblem where they differ."""
         names = list(self.form.names) if self.form.names is not None else None
@@ -140,6 +164,12 @@ class _Phylip:
         if not 0 < self.n <= MOST_RECORDS:
             text = f"{name} says that it holds {self.n:,} records."
             raise InputProblem(text, remedy="PHYLIP begins with the number of its records.")
+
+    def is_named(self) -> bool:
+        """Whether the first record has a name, and is not one of a column of whole numbers."""
+        words = next(self._lines)[1].split()
+        name = words[0].decode("utf-8", "backslashreplace")
+        return not is_number(name) or len(words) == self.n + 1
 
     def read(self) -> Parsed:
         line = next(self._lines)
