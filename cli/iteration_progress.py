@@ -8,7 +8,12 @@ from typing import Any
 from cli import units
 from cli.screen import WIDTH, Screen
 
-PHASES = {"load": "loading", "start": "starting", "labels": "labels"}  # by the words of a map
+PHASES = {  # by the words of a map
+    "load": "loading",
+    "start": "starting",
+    "labels": "labels",
+    "shepard": "stress",
+}
 
 
 class IterationProgress:
@@ -43,8 +48,10 @@ class IterationProgress:
         row = event.row
         if row.iteration <= self.iteration:  # another run began, or a state was rolled back to
             self.seconds = 0.0
-        self.run += row.iteration == 1
-        self.phase, self.iteration, self.values = "iterations", row.iteration, row.values
+        if row.iteration == 1:
+            self.run, self.values = self.run + 1, {}
+        self.phase, self.iteration = "iterations", row.iteration
+        self.values = self.values | row.values  # of several jobs, each tells its own
         took = row.stopped - row.started
         self.seconds = took if not self.seconds else 0.8 * self.seconds + 0.2 * took
 

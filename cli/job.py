@@ -15,7 +15,14 @@ from cli import units
 from cli.iteration_progress import IterationProgress
 from cli.progress import Progress
 from cli.screen import Screen
-from cli.show import agreement_text, clusters_text, output_text, placed_text, read
+from cli.show import (
+    agreement_text,
+    clusters_text,
+    map_text,
+    output_text,
+    placed_text,
+    read,
+)
 from pipelines import app as declaration
 from pipelines.errors import NotConverged
 
@@ -153,7 +160,7 @@ def last_line(screen: Screen, result: dict[str, Any], seconds: float) -> None:
     """What there is now, and what went wrong on the way."""
     made = result.get("outputs", [])
     parts = [output_text(one) for one in made if one.get("shape") or one["name"] == "report.html"]
-    told = (clusters_text(result), placed_text(result), agreement_text(result))
+    told = (clusters_text(result), map_text(result), placed_text(result), agreement_text(result))
     parts += [text for text in told if text]
     blocks, lost = result.get("blocks", {}), result.get("workers_lost")
     if lost:

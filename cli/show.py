@@ -66,6 +66,7 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     if "checkpoint" in run:
         found += [("checkpoint", f"after {units.count(run['checkpoint'], 'iteration')}")]
     found += [("points", points_text(run)), ("clusters", clusters_text(run))]
+    found += [("distances", distances_text(run)), ("map", map_text(run))]
     found += [("placed", placed_text(run))]
     found += [("iterations", iterations_text(run.get("iterations") or {}))]
     found += [("time", phases_text(run))]
@@ -143,6 +144,27 @@ def clusters_text(run: dict[str, Any]) -> str:
     if run.get("silhouette") is not None:
         parts.append(f"silhouette {run['silhouette']:.3f}")
     return ", ".join(parts)
+
+
+def distances_text(run: dict[str, Any]) -> str:
+    """'500 records, 124,750 pairs in float32, 12 missing, in 4 partitions'"""
+    plan = run.get("plan") or {}
+    if "pairs" not in plan or "partitions" not in plan:
+        return ""
+    pairs = f"{units.count(plan['pairs'], 'pair')} in {plan['dtype']}"
+    missing = [f"{run['missing_pairs']:,} missing"] if run.get("missing_pairs") else []
+    parts = f"in {units.count(plan['partitions'], 'partition')}"
+    return ", ".join([units.count(plan["records"], "record"), pairs, *missing, parts])
+
+
+def map_text(run: dict[str, Any]) -> str:
+    """'3 dimensions, normalized stress 0.0064 (stress-1 0.08) after 36 transforms'"""
+    if "stress1" not in run or "n_iter" not in run:
+        return ""
+    limit = "" if run.get("converged", True) else " (not converged)"
+    stress = f"normalized stress {run['normalized_stress']:.4g} (stress-1 {run['stress1']:.3g})"
+    after = units.count(run["n_iter"], "transform")
+    return f"{units.count(run['n_components'], 'dimension')}, {stress} after {after}{limit}"
 
 
 def placed_text(run: dict[str, Any]) -> str:

@@ -42,6 +42,8 @@ def rows(found: Any) -> list[tuple[str, str]]:
         told.append(("matrix", f"{found.n:,} x {found.n:,}, symmetric, {missing} missing"))
     if found.labels_checked:
         told.append(("labels", f"{found.n:,}, as many of each cluster as run.json says"))
+    if found.map_checked:
+        told.append(("map", f"{units.count(found.n, 'record')}, each with its coordinates"))
     if found.extra:
         told.append(("not ours", ", ".join(found.extra)))
     return told

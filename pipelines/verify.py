@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from pipelines.results import read_run
 from storage.errors import KeyMissing
 from storage.folder import Folder, open_folder
 
+COORDINATES = "coordinates.npy"
 SHOWN = 5
 READ_AT_ONCE = 16
 
@@ -29,7 +31,7 @@ class Verification:
 
     extra: files at the top of the folder that the result does not know (no damage)
     missing_pairs: unordered pairs without a distance
-    matrix_checked, labels_checked: False where there is none, or when it was damaged
+    matrix_checked, labels_checked, map_checked: False where there is none, or when it was damaged
     """
 
     url: str
@@ -39,6 +41,7 @@ class Verification:
     missing_pairs: int | None = None
     matrix_checked: bool = False
     labels_checked: bool = False
+    map_checked: bool = False
     seconds: float = 0.0
     extra: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -49,8 +52,8 @@ class Verification:
 
 
 def verify(url: str, **storage_options) -> Verification:
-    """Check every file's sha256, then shape, dtype, symmetry, diagonal and values of a matrix, or
-    shape, range and number of labels.
+    """Check every file's sha256, then shape, dtype, symmetry, diagonal and values of a matrix,
+    shape, range and number of labels, or shape and values of a map.
 
     Raises DamagedResult with the first problems; its `verification` holds all of them.
     """
@@ -64,6 +67,8 @@ def verify(url: str, **storage_options) -> Verification:
         damaged_bytes = any(problem.startswith(array) for problem in found.problems)
         if not damaged_bytes and any(name.startswith(f"{array}/") for name in hashes):
             check(folder, run, found)
+    if COORDINATES in hashes and not any(p.startswith(COORDINATES) for p in found.problems):
+        check_map(folder, run, found)
     for stage in (name for name in STAGES if f"{name}/run.json" in hashes):
         check_stage(f"{url.rstrip('/')}/{stage}", stage, found, storage_options)
     found.seconds = time.monotonic() - began
@@ -175,8 +180,31 @@ def check_labels(folder: Folder, run: dict, found: Verification) -> None:
         )
 
 
+def check_map(folder: Folder, run: dict, found: Verification) -> None:
+    """Add what is wrong with stored coordinates: shape, values, and whether each record has some.
+
+    Records that could not be placed have none: run.json says how many there are.
+    """
+    try:
+        places = np.load(io.BytesIO(folder.get(COORDINATES)), allow_pickle=False)
+        ids = read_ids(folder) if folder.exists("ids.tsv") else None
+    except (DamagedResult, KeyMissing, ValueError) as error:
+        found.problems.append(f"{COORDINATES} or ids.tsv cannot be read: {str(error).rstrip('.')}")
+        return
+    check_description(COORDINATES, places, run, found)
+    if ids is not None and len(ids) != len(places):
+        found.problems.append(f"{COORDINATES} has {len(places):,} rows, ids.tsv {len(ids):,}")
+    lost = len(places) - run.get("placed", len(places))
+    unknown = int((~np.isfinite(places)).any(axis=1).sum())
+    if unknown != lost:
+        found.problems.append(
+            f"{COORDINATES} has {unknown:,} rows that are not numbers, run.json says {lost:,}"
+        )
+    found.n, found.map_checked = len(places), True
+
+
 def check_description(
-    name: str, array: DistanceMatrix | LabelArray, run: dict, found: Verification
+    name: str, array: DistanceMatrix | LabelArray | np.ndarray, run: dict, found: Verification
 ) -> None:
     """Shape and dtype as run.json has them."""
     output = next((one for one in run.get("outputs", []) if one["name"] == name), {})
