@@ -20,6 +20,7 @@ from pipelines import mds_plan
 from pipelines.app import IterativeOptions, RunOptions, argument, check_fields, option
 from pipelines.engine import Engine, MemoryRefused
 from pipelines.engine.partitions import Partitions
+from pipelines.formats.dissimilarities import staged
 from pipelines.iterations import IterationLog
 from pipelines.mds_blocks import find_largest, load_bands, warm_up
 from pipelines.mds_plan import Job
@@ -152,10 +153,21 @@ def start_work(job: Job, engine: Engine, results: ResultFolder) -> Partitions:
     config = job.config
     engine.run_everywhere(warm_up, job.dtype, config.n_components, job.weighting, config.scaling)
     costs = [float(cost) for cost in job.costs]
-    sources = with_range(job, engine).sources()
+    sources = readable_alone(with_range(job, engine), results).sources()
     return engine.partitions(
         load_bands, sources, costs=costs, key="distances", replicas=config.replicas
     )
+
+
+def readable_alone(job: Job, results: ResultFolder) -> Job:
+    """The job with bands that each worker can read for itself: what is compressed or text is
+    written into .work once."""
+    kept = {
+        name: staged(given, results.folder, results.work_key(f"staged-{name}"), job.ranges)
+        for name, given in (("matrix", job.matrix), ("weights", job.weights))
+        if given is not None
+    }
+    return dataclasses.replace(job, **kept)
 
 
 def with_range(job: Job, engine: Engine) -> Job:

@@ -15,7 +15,11 @@ from kernels import mds
 from pipelines.app import RunOptions
 from pipelines.engine.memory import in_words, worker_need
 from pipelines.errors import InputProblem, UsageProblem
-from pipelines.formats.dissimilarities import Dissimilarities, open_dissimilarities
+from pipelines.formats.dissimilarities import (
+    Dissimilarities,
+    open_dissimilarities,
+    open_weights,
+)
 from pipelines.formats.labels import Labels, label_warnings, read_labels, row_numbers
 from pipelines.formats.points import load_rows, open_points
 from pipelines.mds_blocks import BandSources
@@ -147,7 +151,15 @@ class Job:
         """What the result may take on the disk."""
         rows = self.n * (80 + 24 * self.config.n_components)
         states = 3 * STATE_ARRAYS * self.map_bytes * self.config.n_init
-        return rows + states + 24 * SHOWN_PAIRS + 4 * SHOWN_RECORDS**2 + (20 << 20)
+        return (
+            rows + states + self.staged_bytes + 24 * SHOWN_PAIRS + 4 * SHOWN_RECORDS**2 + (20 << 20)
+        )
+
+    @property
+    def staged_bytes(self) -> int:
+        """Of what can only be read from end to end, and is kept below .work for the workers."""
+        given = [each for each in (self.matrix, self.weights) if each is not None and each.held]
+        return sum(self.n * self.n * each.dtype.itemsize for each in given)
 
     @functools.cached_property
     def estimated_seconds(self) -> float:
@@ -262,7 +274,7 @@ def check_options(config: Config) -> None:
 
 def read_weights(config: Config, matrix: Dissimilarities) -> Dissimilarities:
     """The weights of all pairs. Raises InputProblem."""
-    weights = open_dissimilarities(config.weights)
+    weights = open_weights(config.weights)
     if weights.n != matrix.n:
         raise InputProblem(
             f"{config.weights} holds weights of {weights.n:,} records, "

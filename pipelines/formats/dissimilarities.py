@@ -33,7 +33,14 @@ from pipelines.formats.dissimilarities_triples import broken_share
 from pipelines.formats.points import format_of
 from pipelines.formats.points_folder import is_folder
 
-__all__ = ["BandSource", "Dissimilarities", "load_band", "open_dissimilarities", "staged"]
+__all__ = [
+    "BandSource",
+    "Dissimilarities",
+    "load_band",
+    "open_dissimilarities",
+    "open_weights",
+    "staged",
+]
 
 KINDS = ("auto", *SALSA_KINDS)
 SUSPICIOUS = 0.05  # share of broken triples that is worth a warning
@@ -51,6 +58,14 @@ def open_dissimilarities(
     checked; `load_band` checks the numbers.
     """
     return checked(opened(url, kind), symmetrize)
+
+
+def open_weights(url: str) -> Dissimilarities:
+    """Weights of pairs, in the same formats; what is on the diagonal has no meaning.
+
+    Raises as `open_dissimilarities`. A missing weight is 0.
+    """
+    return checked(replace(opened(url), zero_diagonal=False), symmetrize=False)
 
 
 def opened(url: str, kind: str = "auto") -> Dissimilarities:
@@ -78,10 +93,10 @@ def checked(given: Dissimilarities, symmetrize: bool) -> Dissimilarities:
     given = replace(given, symmetrize=symmetrize and not layout.upper and not layout.mirrored)
     small = given.n * given.n * given.dtype.itemsize <= CHECKED_BYTES
     if small or given.held is not None:  # what was read from end to end can be looked at too
-        found = check_all(layout, given.scale, given.symmetrize)
+        found = check_all(layout, given.scale, given.symmetrize, given.zero_diagonal)
         found.finish()
         given = replace(given, checked=True, high=max(found.high, 0.0), missing=found.missing)
-    return with_triples(given)
+    return with_triples(given) if given.zero_diagonal else given
 
 
 def with_triples(given: Dissimilarities) -> Dissimilarities:

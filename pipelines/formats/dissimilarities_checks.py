@@ -19,12 +19,16 @@ class Checker:
     name     of the input; scale: dissimilarity = stored number * scale
     shown    dtype in which numbers are told
     signed   a negative number is a missing dissimilarity, as in int16
+    zero_diagonal   of dissimilarities it must be 0, of weights it has no meaning
 
     high (the largest dissimilarity, -inf: none) and missing (pairs) are of what was seen.
     """
 
-    def __init__(self, name: str, scale: float, shown: np.dtype, signed: bool):
+    def __init__(
+        self, name: str, scale: float, shown: np.dtype, signed: bool, zero_diagonal: bool = True
+    ):
         self.name, self._scale, self._shown, self._signed = name, scale, shown, signed
+        self._zero_diagonal = zero_diagonal
         self.missing = 0
         self._high = -math.inf
         self._odd = {"infinite": 0, "negative": 0}
@@ -47,7 +51,8 @@ class Checker:
         if mirror is not None and not _same(block, mirror):
             self._compare(top, left, block, mirror)
         if crosses:
-            self._see_diagonal(top, left, block)
+            if self._zero_diagonal:
+                self._see_diagonal(top, left, block)
             block = np.triu(block, top - left + 1)  # and 0 elsewhere
         self._see_values(top, left, block)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,7 +62,7 @@ class BandSource:
 
     stored_scale   dissimilarity = stored number * stored_scale; scale: the same of the band
     symmetrize     take the mean of both halves
-    check          look at every value
+    check          look at every value, and (zero_diagonal) whether the diagonal is 0
     """
 
     layout: Layout
@@ -72,6 +73,7 @@ class BandSource:
     scale: float
     symmetrize: bool
     check: bool
+    zero_diagonal: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Dissimilarities:
     attributes  what the format tells beside the numbers
     held        what keeps a temporary file of the numbers, where `layout` reads one: workers then
                 need what `staged` gives; bands: how they read that
+    zero_diagonal   whether it must be 0
     """
 
     url: str
@@ -112,6 +115,7 @@ class Dissimilarities:
     attributes: dict[str, Any] = field(default_factory=dict)
     held: Any = field(default=None, repr=False, compare=False)
     bands: Layout | None = None
+    zero_diagonal: bool = True
 
     @property
     def kept(self) -> np.dtype:
@@ -126,7 +130,7 @@ class Dissimilarities:
         symmetrize = self.symmetrize and self.bands is None
         return BandSource(
             self.bands or self.layout, start, stop, str(np.dtype(dtype)), self.scale,
-            self.band_scale(dtype), symmetrize, not self.checked,
+            self.band_scale(dtype), symmetrize, not self.checked, self.zero_diagonal,
         )  # fmt: skip
 
     def band_scale(self, dtype: str | np.dtype) -> float:
@@ -217,7 +221,7 @@ def load_band(source: BandSource) -> dict[str, np.ndarray]:
     values = mds.new_band(layout.n, source.start, source.stop, source.dtype)
     checker = None
     if source.check:
-        checker = checker_of(layout, source.stored_scale, source.symmetrize)
+        checker = checker_of(layout, source.stored_scale, source.symmetrize, source.zero_diagonal)
     as_stored = source.scale == source.stored_scale and not source.symmetrize
     as_stored = as_stored and layout.stored == np.int16 == values.dtype
     both = source.check or source.symmetrize
@@ -240,9 +244,9 @@ def load_band(source: BandSource) -> dict[str, np.ndarray]:
     }
 
 
-def check_all(layout: Layout, scale: float, symmetrize: bool) -> Checker:
+def check_all(layout: Layout, scale: float, symmetrize: bool, zero_diagonal: bool) -> Checker:
     """A look at every pair, by whoever calls."""
-    checker = checker_of(layout, scale, symmetrize)
+    checker = checker_of(layout, scale, symmetrize, zero_diagonal)
     for top, left, block, mirror in blocks(layout, (0, layout.n), True):
         if symmetrize:
             block, mirror = averaged(block, mirror, scale), None
@@ -250,12 +254,11 @@ def check_all(layout: Layout, scale: float, symmetrize: bool) -> Checker:
     return checker
 
 
-def checker_of(layout: Layout, scale: float, symmetrize: bool) -> Checker:
+def checker_of(layout: Layout, scale: float, symmetrize: bool, zero_diagonal: bool) -> Checker:
     """What looks at the numbers of a layout; at their means, as floats, where they are averaged."""
     shown = points_source.kept_dtype(layout.stored, layout.name)
-    if symmetrize:
-        return Checker(layout.name, 1.0, shown, False)
-    return Checker(layout.name, scale, shown, layout.stored == np.int16)
+    signed = layout.stored == np.int16 and not symmetrize
+    return Checker(layout.name, 1.0 if symmetrize else scale, shown, signed, zero_diagonal)
 
 
 def blocks(
@@ -292,8 +295,8 @@ def cuts(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
 def groups(wanted: np.ndarray, step: int) -> Iterator[slice]:
     """Slices of sorted numbers that lie between the same multiples of step."""
     homes = wanted // step
-    edges = np.flatnonzero(np.diff(homes, prepend=-1)).tolist()
-    for first, behind in zip(edges, [*edges[1:], len(wanted)], strict=True):
+    edges = [*np.flatnonzero(np.diff(homes, prepend=-1)).tolist(), len(wanted)]
+    for first, behind in pairwise(edges):
         yield slice(first, behind)
 
 

@@ -69,7 +69,7 @@ def survey_dissimilarities(url: str, kind: str = "auto") -> Survey:
         return Survey(url, "unknown", n_problems=1, problems=[str(problem)])
     told: dict[str, Any] = {"missing": 0, "high": 0.0}
     try:
-        found = check_all(given.layout, given.scale, symmetrize=False)
+        found = check_all(given.layout, given.scale, False, given.zero_diagonal)
         problems = [str(problem) for problem in found.problems()]
         told = {"missing": found.missing, "high": max(found.high, 0.0)}
         given = with_triples(given)
