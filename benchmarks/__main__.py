@@ -1,11 +1,21 @@
-"""python -m benchmarks swg | engine | kmeans: measure, show tables, append one JSON line each."""
+"""python -m benchmarks swg | engine | kmeans | viewer: measure, show tables, append JSON lines."""
 
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import commands, engine, engine_tables, harness, kmeans, kmeans_crew, points, swg
+from benchmarks import (
+    commands,
+    engine,
+    engine_tables,
+    harness,
+    kmeans,
+    kmeans_crew,
+    points,
+    swg,
+    viewer,
+)
 from benchmarks.peers import PEERS
 from benchmarks.sequences import RECIPES, sequence_set
 
@@ -17,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the benchmarks."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     kinds = made.add_subparsers(dest="benchmark", required=True)
-    for add in (_swg_options, _engine_options, _kmeans_options):
+    for add in (_swg_options, _engine_options, _kmeans_options, _viewer_options):
         one = add(kinds)
         one.add_argument(
             "--toy", "--quick", action="store_true", help="seconds instead of minutes; no numbers"
@@ -69,6 +79,14 @@ def _kmeans_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParse
     one.add_argument("--trials", type=int, default=5, help="rounds (default: %(default)s)")
     one.add_argument("--parts", nargs="+", default=kmeans.PARTS, choices=kmeans.PARTS)
     _add_peers(one, kmeans_crew.PEERS)
+    return one
+
+
+def _viewer_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    one = kinds.add_parser("viewer", help="the map of a report in a browser without graphics card")
+    one.add_argument("--sizes", type=int, nargs="+", help="points (default: 28645 100000)")
+    one.add_argument("--painters", nargs="+", default=viewer.PAINTERS, choices=viewer.PAINTERS)
+    one.add_argument("--steps", type=int, default=viewer.STEPS, help="default: %(default)s")
     return one
 
 
@@ -157,6 +175,14 @@ def run_engine(given: argparse.Namespace) -> Iterator[list[dict]]:
     )
 
 
+def run_viewer(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """The records of one page after the other."""
+    sizes = given.sizes or ((500,) if given.toy else viewer.SIZES)
+    steps = 3 if given.toy else given.steps
+    painters = tuple(given.painters)
+    return viewer.run(viewer.Setting(tuple(sizes), painters, steps, given.toy, _table(given)))
+
+
 def _peers(given: argparse.Namespace) -> tuple[str, ...] | None:
     return tuple(given.peers) if given.peers is not None else None
 
@@ -165,7 +191,7 @@ def _table(given: argparse.Namespace) -> Callable[..., str]:
     return harness.markdown if given.markdown else harness.table
 
 
-RUNS = {"swg": run_swg, "engine": run_engine, "kmeans": run_kmeans}
+RUNS = {"swg": run_swg, "engine": run_engine, "kmeans": run_kmeans, "viewer": run_viewer}
 
 if __name__ == "__main__":
     sys.exit(main())

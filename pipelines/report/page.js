@@ -186,22 +186,32 @@
   }
 
   async function unpack(id) {
-    const packed = atob(document.getElementById(id).textContent.trim());
-    const bytes = Uint8Array.from(packed, (letter) => letter.charCodeAt(0));
+    const packed = atob(document.getElementById(id).textContent.trim()), bytes = new Uint8Array(packed.length);
+    for (let n = 0; n < packed.length; n++) bytes[n] = packed.charCodeAt(n);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).text();
   }
 
   const figures = [...document.querySelectorAll("figure[data-figure]")];
   const redraw = () => Promise.all(figures.map(draw));
+  const breath = () => new Promise((done) => setTimeout(done, 0));
+
+  /* One after the other: between two of them the page answers the reader. */
+  async function drawAll() {
+    for (const figure of figures) {
+      await draw(figure);
+      await breath();
+    }
+  }
 
   async function start() {
     await window.whorlViews; /* where there is a map of points it comes first */
     if (!figures.length) return;
+    await breath();
     const script = document.createElement("script");
     script.textContent = await unpack("library");
     document.head.append(script);
-    await redraw();
+    await drawAll();
     dark.addEventListener("change", redraw);
     addEventListener("beforeprint", () => { printing = true; redraw(); });
     addEventListener("afterprint", () => { printing = false; redraw(); });

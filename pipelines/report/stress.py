@@ -85,7 +85,8 @@ def _heated(figure: Figure, temperature: np.ndarray) -> Figure:
     }
     right = {
         "overlaying": "y", "side": "right", "showgrid": False, "zeroline": False,
-        "rangemode": "tozero", "tickmode": "auto", "title": {"text": "temperature"}, "exponentformat": "power",
+        "rangemode": "tozero", "tickmode": "auto", "title": {"text": "temperature"},
+        "exponentformat": "power",
     }  # fmt: skip
     layout = figure.graph["layout"] | {
         "yaxis2": right,

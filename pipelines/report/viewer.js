@@ -1,8 +1,8 @@
 "use strict";
 /* Points that the reader turns, in place of their still picture. page.html holds for each viewer:
-   told: { n, flat, unit, first, far, tilt: [9], zoom, size, steps, ramp }, places: base64 of float32 (n, 3),
+   told: { n, flat, unit, first, far, tilt: [9], reach: [2], size, steps, ramp }, places: base64 of float32 (n, 3),
    columns: base64 of gzipped JSON { ids, counts, placed, columns: [{ name, texts, codes, sizes, colours, own, none } or { name, values }] }.
-   With "#plain" behind its address the page does without WebGL. window.whorlViews: fulfilled when all are painted. */
+   "#plain" or "#webgl" behind the address of the page chooses its painter. window.whorlViews: fulfilled when all are painted. */
 (() => {
   const { make, count } = whorlPanel;
   const dark = matchMedia("(prefers-color-scheme: dark)"), calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -80,11 +80,11 @@
       this.seen = whorlPaint.room(n);
       this.reset();
       this.build();
-      this.start(location.hash === "#plain");
+      this.start(location.hash.slice(1));
     }
 
     reset() {
-      Object.assign(this, { turn: [...this.told.tilt], aim: [0, 0, 0], zoom: this.told.zoom, spinning: false });
+      Object.assign(this, { turn: [...this.told.tilt], aim: [0, 0, 0], zoom: 1, spinning: false });
     }
 
     build() {
@@ -109,13 +109,13 @@
       addEventListener("beforeprint", () => this.still());
     }
 
-    start(without) {
+    start(wish) {
       const canvas = () => make("canvas", { className: "points" });
       const old = this.painter;
-      this.painter = whorlPaint.painter(canvas, without);
+      this.painter = whorlPaint.painter(canvas, wish);
       if (old) old.canvas.remove();
       this.stage.insertBefore(this.painter.canvas, this.marks);
-      this.painter.canvas.addEventListener("webglcontextlost", () => this.start(true));
+      this.painter.canvas.addEventListener("webglcontextlost", () => this.start("plain"));
       this.colour();
       this.painter.load(this.scene);
       this.drawNow();
@@ -207,10 +207,10 @@
     }
 
     view(sharp) {
-      const box = this.stage.getBoundingClientRect(), width = Math.max(1, this.stage.clientWidth), height = Math.max(1, this.stage.clientHeight);
+      const { reach } = this.told, width = Math.max(1, this.stage.clientWidth), height = Math.max(1, this.stage.clientHeight);
       return {
-        turn: this.turn, aim: this.aim, unit: 0.44 * Math.min(width, height) * this.zoom, far: this.told.far,
-        grow: this.wider * Math.min(4, Math.sqrt(this.zoom / this.told.zoom)) * Math.min(1, Math.max(0.6, box.width / 700)), width, height,
+        turn: this.turn, aim: this.aim, unit: Math.min(0.46 * width / reach[0], 0.44 * height / reach[1]) * this.zoom, far: this.told.far,
+        grow: this.wider * Math.min(4, Math.sqrt(this.zoom)) * Math.min(1, Math.max(0.6, width / 700)), width, height,
         sharp: sharp || Math.min(3, devicePixelRatio || 1), paper: this.paper, ink: this.ink,
       };
     }

@@ -16,7 +16,7 @@ from pipelines.report.figures import typed
 from pipelines.report.parts import Viewer
 
 TILT = (0.42, -0.5)  # radians that the first view is turned about the upright and the level axis
-MOST_ZOOM = 1.7  # of the first view
+LEAST_REACH = 0.5
 FAR = 4.0  # distance of the eye, in radii of the cloud
 STILL_POINTS = 5_000
 STILL_WIDTH, STILL_HEIGHT = 1_200, 900  # units of the still picture
@@ -39,7 +39,7 @@ def viewer(
         "first": first,
         "far": FAR,
         "tilt": first_turn(points).reshape(-1).tolist(),
-        "zoom": first_zoom(points),
+        "reach": list(first_reach(points)),
         "size": dot_size(len(points.rows)),
         "steps": COUNT_STEPS,
         "ramp": [list(colour) for colour in colours.ramp(24)],
@@ -95,13 +95,14 @@ def first_turn(points: Drawn) -> np.ndarray:
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ level
 
 
-def first_zoom(points: Drawn) -> float:
-    """How much larger than its sphere the cloud is drawn at first, so that it fills the view."""
+def first_reach(points: Drawn) -> tuple[float, float]:
+    """How far the cloud reaches from the middle of the first view, to the sides and up; a cloud
+    that reaches less than LEAST_REACH of its radius is not drawn larger than one that does."""
     if not len(points.rows):
-        return 1.0
+        return 1.0, 1.0
     seen = points.places @ first_turn(points).T
-    widest = float((np.abs(seen[:, :2]) * (FAR / (FAR - seen[:, 2:]))).max())
-    return round(min(MOST_ZOOM, 1 / max(widest, 1e-9)), 4)
+    across, up = (np.abs(seen[:, :2]) * (FAR / (FAR - seen[:, 2:]))).max(axis=0).tolist()
+    return round(max(across, LEAST_REACH), 4), round(max(up, LEAST_REACH), 4)
 
 
 def _still(points: Drawn, first: int, title: str) -> str:
@@ -110,8 +111,10 @@ def _still(points: Drawn, first: int, title: str) -> str:
         return ""
     step = -(-len(points.rows) // STILL_POINTS)
     seen = points.places[::step] @ first_turn(points).T
-    scale = FAR / (FAR - seen[:, 2]) * 0.44 * STILL_HEIGHT * first_zoom(points)
-    across = np.column_stack([
+    across, up = first_reach(points)
+    unit = min(0.46 * STILL_WIDTH / across, 0.44 * STILL_HEIGHT / up)
+    scale = FAR / (FAR - seen[:, 2]) * unit
+    places = np.column_stack([
         STILL_WIDTH / 2 + seen[:, 0] * scale, STILL_HEIGHT / 2 - seen[:, 1] * scale,
     ])  # fmt: skip
     paint = _paint(points, first)[::step]
@@ -119,8 +122,8 @@ def _still(points: Drawn, first: int, title: str) -> str:
     paths = []
     for layer in np.array_split(near, 12):  # in turn, so that none hides the others
         for colour in np.unique(paint[layer]).tolist():
-            places = across[layer[paint[layer] == colour]]
-            paths.append(still.dots(colour, places, dot_size(len(points.rows)) * 0.8))
+            own = places[layer[paint[layer] == colour]]
+            paths.append(still.dots(colour, own, dot_size(len(points.rows)) * 0.8))
     return still.picture(paths, STILL_WIDTH, STILL_HEIGHT, title)
 
 

@@ -1,5 +1,5 @@
 "use strict";
-/* Paints points: with WebGL where there is one, else pixel by pixel on a plain canvas. Both see alike.
+/* Paints points: with WebGL on a graphics card, else pixel by pixel on a plain canvas. Both look alike.
 
    scene: { n, places: Float32Array (n * 3), paint: Uint8Array (n * 4), sizes: Float32Array (n), shapes: Uint8Array (n) }
      paint    red, green, blue, and 255 = shown, 128 = pale, 0 = hidden
@@ -8,7 +8,8 @@
      far: distance of the eye, grow: factor of sizes, width, height: CSS pixels, sharp: device pixels in one,
      paper: [3], colour of the page, into which far points fade, ink: [3] } */
 const whorlPaint = (() => {
-  const FADE = 0.6; /* share of the paper in the farthest points */
+  const FADE = 0.5; /* share of the paper in the farthest points */
+  const FEW = 10_000; /* so many points the plain painter draws at twice the size */
   const NEAREST = 0.25; /* what is nearer to the eye is not seen */
 
   const POINT = `
@@ -53,9 +54,15 @@ const whorlPaint = (() => {
     return shader;
   }
 
-  function withWebGL(canvas) {
-    const gl = canvas.getContext("webgl", { antialias: false, alpha: true, powerPreference: "high-performance" });
-    if (!gl) return null;
+  function isSoftware(gl) {
+    const told = gl.getExtension("WEBGL_debug_renderer_info");
+    const name = gl.getParameter(told ? told.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+    return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(name));
+  }
+
+  function withWebGL(canvas, atAnyPrice) {
+    const gl = canvas.getContext("webgl", { antialias: false, powerPreference: "high-performance", failIfMajorPerformanceCaveat: !atAnyPrice });
+    if (!gl || (!atAnyPrice && isSoftware(gl))) return null;
     const program = gl.createProgram();
     gl.attachShader(program, compiled(gl, gl.VERTEX_SHADER, POINT));
     gl.attachShader(program, compiled(gl, gl.FRAGMENT_SHADER, PIXEL));
@@ -151,7 +158,8 @@ const whorlPaint = (() => {
       load(given) { scene = given; seen = room(scene.n); },
       repaint() {},
       draw(view) {
-        const width = Math.max(1, Math.round(view.width * view.sharp)), height = Math.max(1, Math.round(view.height * view.sharp));
+        const sharp = view.sharp * (scene.n <= FEW && view.sharp < 2 ? 2 : 1); /* the browser then smooths the edges */
+        const width = Math.max(1, Math.round(view.width * sharp)), height = Math.max(1, Math.round(view.height * sharp));
         if (!picture || canvas.width !== width || canvas.height !== height) {
           canvas.width = width;
           canvas.height = height;
@@ -162,25 +170,24 @@ const whorlPaint = (() => {
         pixels.fill(0);
         depth.fill(0);
         project(scene, view, seen);
-        const { paper, ink, sharp } = view, little = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+        const { paper, ink } = view, little = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
         const word = (r, g, b) => (little ? (255 << 24) | (b << 16) | (g << 8) | r : (r << 24) | (g << 16) | (b << 8) | 255) >>> 0;
         for (let i = 0; i < scene.n; i++) {
           const near = seen.near[i];
           if (!near) continue;
-          const fade = faded(scene, view, near, i), shape = scene.shapes[i];
-          const mix = (part, other, how) => Math.round(part * (1 - how) + other * how);
-          const body = [0, 1, 2].map((k) => mix(scene.paint[4 * i + k], paper[k], fade));
-          const frame = body.map((part, k) => (shape ? mix(part, ink[k], 0.85) : mix(part, paper[k], 0.55)));
-          const own = word(...body), rim = word(...frame);
+          const fade = faded(scene, view, near, i), shape = scene.shapes[i], paint = scene.paint, k = 4 * i;
+          const red = paint[k] + (paper[0] - paint[k]) * fade, green = paint[k + 1] + (paper[1] - paint[k + 1]) * fade;
+          const blue = paint[k + 2] + (paper[2] - paint[k + 2]) * fade, edge = shape ? ink : paper, how = shape ? 0.85 : 0.55;
+          const own = word(red, green, blue), rim = word(red + (edge[0] - red) * how, green + (edge[1] - green) * how, blue + (edge[2] - blue) * how);
           const wide = Math.max(1, Math.round(across(scene, view, near, i) * sharp)), dots = stamp(wide, shape);
           const left = Math.round(seen.x[i] * sharp), top = Math.round(seen.y[i] * sharp);
-          for (let k = 0; k < dots.length; k += 3) {
-            const x = left + dots[k], y = top + dots[k + 1];
+          for (let d = 0; d < dots.length; d += 3) {
+            const x = left + dots[d], y = top + dots[d + 1];
             if (x < 0 || y < 0 || x >= width || y >= height) continue;
             const at = y * width + x;
             if (depth[at] > near) continue;
             depth[at] = near;
-            pixels[at] = dots[k + 2] ? rim : own;
+            pixels[at] = dots[d + 2] ? rim : own;
           }
         }
         pen.putImageData(picture, 0, 0);
@@ -188,11 +195,12 @@ const whorlPaint = (() => {
     };
   }
 
-  /* The painter of a canvas; `without` WebGL when asked or where it fails. */
-  function painter(make, without) {
-    if (!without) {
+  /* The painter of a canvas of its own. wish "plain": without WebGL; "webgl": also where the processor has to
+     play the graphics card, which takes several times as long as the plain painter. */
+  function painter(make, wish) {
+    if (wish !== "plain") {
       try {
-        const canvas = make(), found = withWebGL(canvas);
+        const canvas = make(), found = withWebGL(canvas, wish === "webgl");
         if (found) return { canvas, ...found };
       } catch (error) { console.info("no WebGL, a plain canvas instead:", error.message); }
     }

@@ -29,8 +29,7 @@ const whorlSave = (() => {
     const pen = canvas.getContext("2d");
     pen.fillStyle = style.card;
     pen.fillRect(0, 0, canvas.width, canvas.height);
-    pen.drawImage(points, 0, 0);
-    pen.drawImage(marks, 0, 0, Math.round(view.width * sharp), Math.round(view.height * sharp));
+    for (const layer of [points, marks]) pen.drawImage(layer, 0, 0, Math.round(view.width * sharp), Math.round(view.height * sharp));
     pen.scale(sharp, sharp);
     pen.font = `13px ${style.text}`;
     pen.textBaseline = "middle";
