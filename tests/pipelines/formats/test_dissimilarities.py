@@ -1,104 +1,172 @@
-"""Dissimilarities of any format: each band is that of the matrix, and what is wrong is named."""
+"""Dissimilarities in arrays: each band is that of the matrix, whatever the format."""
 
 import hashlib
-import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
 from scipy.spatial.distance import squareform
 
 from kernels import mds
-from pipelines.formats import dissimilarities_source
+from pipelines.errors import DamagedResult, InputProblem, UsageProblem
 from pipelines.formats.dissimilarities import load_band, open_dissimilarities
+from pipelines.formats.dissimilarities_source import groups, tiles
 from pipelines.formats.distances import open_distances
-from tests.pipelines.result_folders import make_result, symmetric
+from tests.pipelines.formats.dissimilarity_bands import assert_holds, loaded, upper
+from tests.pipelines.result_folders import interrupted, make_result, symmetric
 
 
-def loaded(given, dtype="float64"):
-    """The upper triangle of all bands, each source as a worker gets it; NaN elsewhere."""
-    found = np.full((given.n, given.n), np.nan)
-    for start, stop in mds.band_ranges(given.n):
-        source = pickle.loads(pickle.dumps(given.source(start, stop, dtype)))
-        band = mds.band_of(load_band(source))
-        assert band.values.dtype == np.dtype(dtype)
-        found[start:stop, start:] = mds.unpack_band(band)
-    return found
+def save(path, values, how):
+    """The matrix in a file."""
+    if how == "npz":
+        np.savez(path.with_suffix(".npz"), distances=values, other=values[:2])
+        return str(path.with_suffix(".npz"))
+    if how == "npz packed":
+        np.savez_compressed(path.with_suffix(".npz"), values)
+        return str(path.with_suffix(".npz"))
+    if how == "condensed":
+        values = squareform(values, checks=False)
+    np.save(path, np.asfortranarray(values) if how == "fortran" else values)
+    return str(path)
 
 
-def upper(matrix):
-    """The strict upper triangle, NaN elsewhere."""
-    return np.where(np.triu(np.ones(matrix.shape, bool), 1), matrix, np.nan)
-
-
-def save_npy(path, values):
-    np.save(path / "d.npy", values)
-
-
-def save_fortran(path, values):
-    np.save(path / "d.npy", np.asfortranarray(values))
-
-
-def save_condensed(path, values):
-    np.save(path / "d.npy", squareform(values, checks=False))
-
-
-def save_npz(path, values):
-    np.savez(path / "d.npy", distances=values)
-    (path / "d.npy.npz").rename(path / "d.npy")
-
-
-FILES = [save_npy, save_fortran, save_condensed, save_npz]
-
-
-@pytest.mark.parametrize("save", FILES)
+@pytest.mark.parametrize("how", ["npy", "fortran", "condensed", "npz", "npz packed"])
 @pytest.mark.parametrize("n", [2, 3, 16, 17, 150])
 @pytest.mark.parametrize("tile_bytes", [3000, 2**22])
-def test_files__give_their_bands_rows_and_parts(tmp_path, save, n, tile_bytes, monkeypatch):
+def test_files__give_bands_rows_and_parts(tmp_path, how, n, tile_bytes, monkeypatch):
     monkeypatch.setattr("pipelines.formats.dissimilarities_flat.TILE_BYTES", tile_bytes)
     values = symmetric(n, missing=[(0, n - 1)])
-    save(tmp_path, values)
-    given = open_dissimilarities(str(tmp_path / "d.npy"))
-    assert (given.n, given.dtype, given.scale, given.checked) == (n, np.float32, 1.0, True)
-    assert given.missing == 1
-    np.testing.assert_array_equal(loaded(given), upper(values))
-    numbers = np.random.default_rng(3).integers(0, n, 9)
-    np.testing.assert_array_equal(given.rows(numbers), values[numbers])
-    np.testing.assert_array_equal(given.submatrix(numbers), values[numbers][:, numbers])
+    opened = open_dissimilarities(save(tmp_path / "d.npy", values, how))
+    assert opened.format == how.split()[0].replace("fortran", "npy")
+    assert (opened.dtype, opened.scale, opened.checked) == (np.float32, 1.0, True)
+    assert (opened.missing, opened.ids) == (1, None)
+    assert opened.high == pytest.approx(np.nanmax([*upper(values).ravel(), 0]))
+    assert_holds(opened, values)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_records__are_read(tmp_path, n):
+    values = symmetric(n, seed=4)
+    opened = open_dissimilarities(save(tmp_path / "d.npy", values, "npy"))
+    assert_holds(opened, values)
+    assert (opened.breaks is None) == (n < 3)
+
+
+@pytest.mark.parametrize("stored", ["<f2", ">f4", ">f8", "u1", "i4", "<u8", ">i2", "?"])
+def test_dtypes__mean_their_numbers(tmp_path, stored):
+    values = np.rint(symmetric(20) * 90)
+    values = (values > 50 if stored == "?" else values).astype(stored)
+    opened = open_dissimilarities(save(tmp_path / "d.npy", values, "npy"))
+    assert opened.kept == (np.float64 if values.itemsize > 2 and stored != ">f4" else np.float32)
+    assert_holds(opened, values.astype(np.float64))
+    np.testing.assert_allclose(loaded(opened, "int16"), upper(values), atol=90 / 32767)
+
+
+def test_identity__is_path_bytes_records_and_sha256(tmp_path):
+    path = save(tmp_path / "d.npy", symmetric(9), "npy")
+    data = (tmp_path / "d.npy").read_bytes()
+    assert open_dissimilarities(path).identity == {
+        "path": path,
+        "bytes": len(data),
+        "records": 9,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
 
 
 @pytest.mark.parametrize("triangle", ["full", "upper"])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
-@pytest.mark.parametrize("block_size", [16, 64, 200])
-def test_result__gives_what_it_holds(tmp_path, triangle, dtype, block_size):
-    values = symmetric(150, missing=[(0, 149), (3, 4)])
-    make_result(tmp_path / "r", values, block_size=block_size, triangle=triangle, dtype=dtype)
-    given = open_dissimilarities(str(tmp_path / "r"))
-    whole = open_distances(str(tmp_path / "r")).rows(0, 150)
-    assert (given.format, given.ids[:2], given.missing) == ("result", ["s0", "s1"], 2)
-    np.testing.assert_array_equal(loaded(given, "float32"), upper(whole))
-    numbers = np.array([149, 0, 77, 77])
-    np.testing.assert_array_equal(given.rows(numbers), whole[numbers])
-    np.testing.assert_array_equal(given.submatrix(numbers), whole[numbers][:, numbers])
-    digest = hashlib.sha256((tmp_path / "r" / "run.json").read_bytes()).hexdigest()
-    assert given.identity["run_sha256"] == digest
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int16"])
+@pytest.mark.parametrize(("block_size", "tile_bytes"), [(13, 900), (64, 2**22), (200, 2**22)])
+def test_result__gives_what_it_holds(
+    tmp_path, triangle, dtype, block_size, tile_bytes, monkeypatch
+):
+    monkeypatch.setattr("pipelines.formats.dissimilarities_zarr.TILE_BYTES", tile_bytes)
+    values = symmetric(100, missing=[(0, 99), (3, 4)])
+    url = str(tmp_path / "r")
+    make_result(url, values, block_size=block_size, triangle=triangle, dtype=dtype)
+    opened = open_dissimilarities(url)
+    assert (opened.format, opened.ids[:2], opened.missing) == ("result", ["s0", "s1"], 2)
+    assert opened.scale == (1 / 32767 if dtype == "int16" else 1.0)
+    assert_holds(opened, open_distances(url).rows(0, 100))
+    data = (tmp_path / "r" / "run.json").read_bytes()
+    assert opened.identity["run_sha256"] == hashlib.sha256(data).hexdigest()
+    assert len(opened.identity["sha256"]) == 64
+
+
+def test_result__that_is_unfinished_or_holds_none_is_refused(tmp_path):
+    interrupted(tmp_path / "half", symmetric(20), blocks=2)
+    with pytest.raises(DamagedResult, match="half is unfinished"):
+        open_dissimilarities(str(tmp_path / "half"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageProblem, match="is a folder without distances"):
+        open_dissimilarities(str(tmp_path / "empty"))
+
+
+def test_result_of_scores__is_refused(tmp_path):
+    make_result(tmp_path / "r", symmetric(9))
+    zarr_json = tmp_path / "r" / "distances.zarr" / "zarr.json"
+    zarr_json.write_text(zarr_json.read_text().replace('"distance"', '"score"'))
+    with pytest.raises(InputProblem, match="r holds scores, which are larger the nearer"):
+        open_dissimilarities(str(tmp_path / "r"))
 
 
 def test_int16__is_copied_as_it_is(tmp_path):
-    values = symmetric(40)
+    values = symmetric(40, missing=[(2, 9)])
     make_result(tmp_path / "r", values, dtype="int16")
-    given = open_dissimilarities(str(tmp_path / "r"))
-    data = load_band(given.source(0, 40, "int16"))
-    assert data["scale"] == given.scale == 1 / 32767
-    found = mds.unpack_band(mds.band_of(data)) * 32767
-    expected = upper(np.rint(values.astype(np.float64) * 32767))
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    opened = open_dissimilarities(str(tmp_path / "r"))
+    data = load_band(opened.source(0, 40, "int16"))
+    assert data["scale"] == opened.scale == 1 / 32767
+    found = mds.unpack_band(mds.band_of(data | {"scale": np.ones(1)}))
+    np.testing.assert_array_equal(found, upper(np.rint(values * np.float64(32767))))
 
 
-def test_large_input__is_checked_while_it_is_loaded(tmp_path, monkeypatch):
-    assert dissimilarities_source.CHECKED_BYTES > 0
+def test_int16_of_unknown_range__is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.formats.dissimilarities.CHECKED_BYTES", 10)
-    values = symmetric(50)
-    save_npy(tmp_path, values)
-    given = open_dissimilarities(str(tmp_path / "d.npy"))
-    assert not given.checked
-    np.testing.assert_array_equal(loaded(given), upper(values))
+    path = save(tmp_path / "d.npy", symmetric(20), "npy")
+    with pytest.raises(UsageProblem, match=r"the largest distance in .* is not known"):
+        open_dissimilarities(path).source(0, 20, "int16")
+
+
+@pytest.mark.parametrize("how", ["npy", "condensed"])
+def test_large_input__is_looked_at_while_it_is_loaded(tmp_path, how, monkeypatch):
+    monkeypatch.setattr("pipelines.formats.dissimilarities.CHECKED_BYTES", 10)
+    values = symmetric(150)
+    opened = open_dissimilarities(save(tmp_path / "d.npy", values, how))
+    assert (opened.checked, opened.high) == (False, None)
+    assert_holds(opened, values)
+    values[120, 7] = values[7, 120] = -0.25
+    opened = open_dissimilarities(save(tmp_path / "d.npy", values, how))
+    with pytest.raises(InputProblem, match=r"d\[7,120\] \(counted from 0\) is -0.25;"):
+        loaded(opened)
+
+
+@settings(max_examples=60, deadline=None)
+@drawn(st.integers(1, 70), st.integers(1, 40), st.integers(1, 40), st.data())
+def test_tiles__cover_each_pair_once(n, height, width, data):
+    start = data.draw(st.integers(0, n - 1))
+    stop = data.draw(st.integers(start + 1, n))
+
+    class Some:
+        tile = (height, width)
+
+    Some.n = n
+    seen = np.zeros((n, n), int)
+    for top, bottom, left, right in tiles(Some, start, stop):
+        seen[top:bottom, left:right] += 1
+    inside = np.triu(np.ones((n, n), bool))
+    inside[:start] = inside[stop:] = False
+    assert (seen[inside] == 1).all()
+    assert not seen[:start].any()
+    assert not seen[stop:].any()
+
+
+@settings(max_examples=60, deadline=None)
+@drawn(st.sets(st.integers(0, 200)), st.integers(1, 60))
+def test_groups__are_of_the_same_stretch(numbers, step):
+    wanted = np.array(sorted(numbers), np.int64)
+    parts = [wanted[part] for part in groups(wanted, step)]
+    assert [each for part in parts for each in part] == sorted(numbers)
+    assert [set(part // step) for part in parts] == [
+        {k} for k in sorted({k // step for k in numbers})
+    ]
