@@ -59,7 +59,7 @@ def cluster_report(
     if coordinates is not None:
         told = columns_with(columns, cluster=np.asarray(clusters))
         points = drawn(Cloud(coordinates, ids, told, counts), random_state)
-    groups = Groups(clusters, points)
+    groups = Groups(clusters, points, counts)
     sections = [
         *([] if points is None else [map_section(points, n, CLUSTER)]),
         *cluster_sections(run, groups, ids, linkage, leaves, medoids),
@@ -80,11 +80,17 @@ def cluster_report(
 
 
 def cluster_sections(
-    run: Mapping, groups: Groups, ids: Sequence[str], linkage, leaves, medoids
+    run: Mapping,
+    groups: Groups,
+    ids: Sequence[str],
+    linkage,
+    leaves,
+    medoids,
+    unit: str = "records",
 ) -> list[Section]:
-    """Sizes and medoids, the tree, silhouettes: arguments as in cluster_report."""
+    """Sizes (of so many `unit`), medoids, tree, silhouettes: arguments as in cluster_report."""
     known = [row for row in medoids or () if isinstance(row, Mapping)]
-    sections = [size_section(groups, known)]
+    sections = [size_section(groups, known, unit)]
     if linkage is not None and len(linkage):
         sections.append(_tree_section(groups, ids, np.asarray(linkage), leaves))
     places = {colour: n for n, colour in enumerate(CATEGORIES)}
@@ -112,8 +118,8 @@ def cluster_numbers(run: Mapping, groups: Groups) -> list[Number]:
     k = len(groups)
     numbers = [Number("clusters", wording.count(k))]
     if k:
-        largest = int(groups.sizes[0])
-        note = f"{wording.share(largest, int(groups.sizes.sum()))} of the records"
+        largest = int(groups.sizes.max())
+        note = f"{wording.share(largest, int(groups.sizes.sum()))} of all"
         numbers.append(Number("largest cluster", wording.count(largest), note))
     silhouette = mean_silhouette(run)
     if np.isfinite(silhouette):

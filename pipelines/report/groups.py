@@ -20,12 +20,21 @@ class Groups:
     """Clusters 1 .. k of n records, the largest first; 0 and below: in none.
 
     clusters (n,) int64, sizes (k,) int64, colours (k,) names in page.css
+    counts (n,)   what each record stands for, where it is not one: sizes are sums of them
     """
 
-    def __init__(self, clusters: Sequence[int] | np.ndarray, points: Drawn | None = None):
+    def __init__(
+        self,
+        clusters: Sequence[int] | np.ndarray,
+        points: Drawn | None = None,
+        counts: np.ndarray | None = None,
+    ):
         self.clusters = np.asarray(clusters, dtype=np.int64).reshape(-1)
         k = int(self.clusters.max(initial=0))
-        self.sizes = np.bincount(self.clusters[self.clusters > 0], minlength=k + 1)[1:]
+        each = np.ones(len(self.clusters), dtype=np.int64) if counts is None else np.asarray(counts)
+        known = self.clusters > 0
+        sums = np.bincount(self.clusters[known], each[known], minlength=k + 1)[1:]
+        self.sizes = np.rint(sums).astype(np.int64)
         self.colours = _colours(k, points)
 
     def __len__(self) -> int:

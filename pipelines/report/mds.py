@@ -49,7 +49,7 @@ def mds_report(
     columns               {name: (n,) values} to colour by: texts (None = missing) or numbers (NaN =
                           missing), such as label and length; the numbers of "cluster" are names
     shepard               {"delta": (m,), "distance": (m,)}: given distances of sampled pairs and
-                          those on the map; an open shepard.npz will do
+                          those on the map; "pairs", where given, is the number of all known ones
     rows                  [{run, iteration, job, temperature, stress, normalized, started, mapped,
                           stopped, seconds}] of all starts in order of time; seconds: of each
                           rank's map; stress of the jobs that have one

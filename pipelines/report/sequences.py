@@ -83,12 +83,12 @@ def sequences_report(
     n, scaled = len(ids), scaled or Scaled()
     chosen = columns_with(columns, cluster=clusters, label=labels, length=lengths)
     points = drawn(Cloud(coordinates, ids, chosen, counts, placed), random_state)
-    groups = None if clusters is None else Groups(clusters, points)
+    groups = None if clusters is None else Groups(clusters, points, counts)
     told = Iterations(scaled.rows)
     sections = [map_section(points, n, CLUSTER if clusters is not None else None)]
     if groups is not None:
         sections += cluster_sections(
-            run, groups, ids, scaled.linkage, scaled.leaves, scaled.medoids
+            run, groups, ids, scaled.linkage, scaled.leaves, scaled.medoids, "sequences"
         )
     sections += [*matrix_section(scaled.sample, ids, groups, n)]
     sections += shepard_section(scaled.shepard, setting(run, "scaling"))

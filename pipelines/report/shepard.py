@@ -7,11 +7,11 @@ import numpy as np
 from pipelines.report import colours, still, wording
 from pipelines.report.figures import typed
 from pipelines.report.histograms import even_ticks
-from pipelines.report.iteration_rows import number
 from pipelines.report.parts import Cell, Figure, Legend, Section, Table, Text
 
 BINS = 90  # in each direction
 LIGHTEST = 9 / 11  # where the colour scale begins: paler colours would not stand out
+MOST_CORNERS = 2_000  # of a line that only rises
 STILL_SIDE = 360  # pixels of the still picture
 
 
@@ -19,7 +19,9 @@ class Pairs:
     """Sampled pairs with both distances.
 
     delta, distance (m,) float64   given, and on the map; both finite
-    slope    the ideal line is distance = slope x delta: 1 for absolute scaling
+    slope    the ideal line is distance = slope x delta: 1 for absolute scaling, NaN for ordinal
+             scaling, whose ideal is any line that never falls
+    total    known pairs in all
     """
 
     def __init__(self, sample: Mapping | None, scaling: object = "absolute"):
@@ -36,7 +38,10 @@ class Pairs:
         squares = float(self.delta @ self.delta)
         if scaling not in (None, "absolute") and squares > 0:
             self.slope = float(self.delta @ self.distance) / squares
-        self.total = int(number(given.get("pairs"))) if "pairs" in given else len(self.delta)
+        if scaling == "ordinal":
+            self.slope = np.nan
+        total = given.get("pairs")
+        self.total = int(total) if isinstance(total, int | np.integer) else len(self.delta)
 
     def __len__(self) -> int:
         return len(self.delta)
@@ -62,8 +67,9 @@ def shepard_section(sample: Mapping | None, scaling: object = "absolute") -> lis
     """[the section "Shepard diagram"], [] without a sample.
 
     sample    {"delta": (m,), "distance": (m,)}: given distances of sampled pairs and those on the
-              map; a Mapping, such as an open shepard.npz
-    scaling   that of the run; for others than 'absolute' the ideal line is fitted
+              map; a Mapping, such as an open shepard.npz; "pairs", where given, is the
+              number of known pairs in all
+    scaling   that of the run; for others than 'absolute' the dotted line is fitted
     """
     if sample is None:
         return []
@@ -104,15 +110,23 @@ def shepard_figure(pairs: Pairs) -> Figure:
     ]
     r = pairs.correlation
     told = f", correlation {wording.three(r)}" if np.isfinite(r) else ""
+    told += f", of their ranks {wording.three(pairs.rank_correlation)}" if told else ""
     return Figure(
         name="shepard",
         title="Given distances against those on the map",
         graph={"data": data, "layout": _layout(across, up)},
-        summary=f"{wording.count(len(pairs))} pair{'' if len(pairs) == 1 else 's'}{told}.",
+        summary=f"{_scope(pairs)}{told}.",
         still=_still(heights, top),
         tips={"columns": tips},
         height=0,
     )
+
+
+def _scope(pairs: Pairs) -> str:
+    m = len(pairs)
+    if pairs.total > m:
+        return f"A sample of {wording.count(m)} of {wording.large(pairs.total)} pairs"
+    return f"{wording.count(m)} pair{'' if m == 1 else 's'}"
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
@@ -147,14 +161,25 @@ def _dark_scale() -> list[list]:
     return [entry for entry in colours.plotly_scale() if entry[0] <= LIGHTEST + 1e-9]
 
 
+def ideal_line(pairs: Pairs, right: float, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (x, y) of the line on which a perfect map has its pairs, up to right and top."""
+    if np.isnan(pairs.slope):
+        from scipy.optimize import isotonic_regression
+
+        order = np.lexsort((pairs.distance, pairs.delta))
+        order = order[:: -(-len(order) // MOST_CORNERS)]
+        return pairs.delta[order], isotonic_regression(pairs.distance[order]).x
+    end = min(right, top / pairs.slope) if pairs.slope > 0 else right
+    return np.array([0.0, end]), np.array([0.0, end * pairs.slope])
+
+
 def _ideal(pairs: Pairs, across, up) -> dict:
-    end = min(across[-1], up[-1] / pairs.slope) if pairs.slope > 0 else across[-1]
-    x = np.array([max(across[0], 0.0), end])
+    x, y = ideal_line(pairs, float(across[-1]), float(up[-1]))
     return {
         "type": "scatter",
         "mode": "lines",
         "x": typed(x),
-        "y": typed(x * pairs.slope),
+        "y": typed(y),
         "line": {"color": "--ink", "width": 1.2, "dash": "dot"},
         "hoverinfo": "skip",
     }

@@ -30,7 +30,9 @@ def stress_section(run: Mapping, told: Iterations) -> list[Section]:
            jobs without stress are left out
     """
     values, name = stress_of(told)
-    if not np.isfinite(values).any():
+    told = Iterations([told.rows[n] for n in np.flatnonzero(np.isfinite(values)).tolist()])
+    values = values[np.isfinite(values)]
+    if not len(values):
         return [Section("Stress", [Text("The run left no record of its stress.")])]
     ends = run_ends(told, values)
     best = best_of(run, told, values)
@@ -46,14 +48,14 @@ def stress_section(run: Mapping, told: Iterations) -> list[Section]:
 
 
 def _temperatures(told: Iterations, best: int) -> np.ndarray:
-    """Of the rows with stress of the best start; NaN where none was above 0."""
-    values = told.value("temperature")[(told.run == best) & np.isfinite(stress_of(told)[0])]
+    """Of the best start, NaN where none was above 0."""
+    values = told.value("temperature")[told.run == best]
     return values if (values > 0).any() else np.full(len(values), np.nan)
 
 
 def _figure(told: Iterations, values: np.ndarray, name: str, best: int, n_starts: int) -> Figure:
-    lines = run_lines(told, np.where(np.isfinite(values), values, np.nan), best, name)
-    known = lines[-1].y[np.isfinite(lines[-1].y)]
+    lines = run_lines(told, values, best, name)
+    known = lines[-1].y
     text = f"{wording.number(known[0])} to {wording.number(known[-1])}"
     text += f" in {wording.count(len(known))} iterations" if len(known) > 1 else ""
     if n_starts > 1:
@@ -104,7 +106,7 @@ def _heated(figure: Figure, temperature: np.ndarray) -> Figure:
 
 def _starts(ends: list[tuple[int, float, int]], best: int, name: str) -> Table:
     """The starts by their last stress."""
-    known = sorted((e for e in ends if np.isfinite(e[1])), key=lambda e: (e[1], e[0]))
+    known = sorted(ends, key=lambda e: (e[1], e[0]))
     rows = [
         (f"{r} (kept)" if r == best else str(r), wording.number(value, 7), wording.count(count))
         for r, value, count in known[:MOST_ROWS]
@@ -114,7 +116,7 @@ def _starts(ends: list[tuple[int, float, int]], best: int, name: str) -> Table:
 
 def _table(told: Iterations, values: np.ndarray, name: str, best: int) -> Table:
     """The iterations of the best start; of very many the first and the last."""
-    places = np.flatnonzero((told.run == best) & np.isfinite(values))
+    places = np.flatnonzero(told.run == best)
     if len(places) > MOST_ROWS:
         places = np.r_[places[: MOST_ROWS // 2], places[-MOST_ROWS // 2 :]]
     heat, rows = told.value("temperature"), []
