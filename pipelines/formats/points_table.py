@@ -83,7 +83,7 @@ def form_of(head: bytes, name: str, columns: str | None = None) -> Form:
     if not rows:
         text = f"{name} has no rows: it holds only blanks and comments."
         raise InputProblem(text, remedy="Give at least one point.")
-    delimiter = _delimiter(rows[0][2])
+    delimiter = _delimiter([line for _, _, line in rows])
     table = [split(line, delimiter) for _, _, line in rows]
     header = _is_header(table, name, rows)
     if header and len(rows) == 1:
@@ -106,7 +106,8 @@ def looks_like_table(head: bytes) -> bool:
         check_start(head, "")
     except InputProblem:
         return False
-    rows = [split(line, _delimiter(line)) for _, _, line in _first_rows(head)[:2]]
+    lines = [line for _, _, line in _first_rows(head)[:2]]
+    rows = [split(line, _delimiter([line])) for line in lines]
     return any(is_number(cell) for row in rows for cell in row)
 
 
@@ -204,9 +205,16 @@ def _first_rows(head: bytes) -> list[tuple[int, int, str]]:
     return rows
 
 
-def _delimiter(line: str) -> int:
-    outside = "".join(line.split('"')[::2])
-    return next((ord(letter) for letter in "\t;,|" if letter in outside.strip(" ")), 0)
+def _delimiter(lines: list[str]) -> int:
+    """The first that the first row has outside of quotes, and that parts the second row alike:
+    names may hold the others."""
+    outside = "".join(lines[0].split('"')[::2]).strip(" ")
+    found = [ord(letter) for letter in "\t;,|" if letter in outside]
+    for delimiter in found if len(found) > 1 else []:
+        cells = [len(split(line, delimiter)) for line in lines[:2]]
+        if cells[0] in (cells[-1], cells[-1] - 1):
+            return delimiter
+    return found[0] if found else 0
 
 
 def _is_header(table: list[list[str]], name: str, rows: list[tuple[int, int, str]]) -> bool:
