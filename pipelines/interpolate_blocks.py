@@ -143,9 +143,7 @@ def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
     started = time.time()
     found = there.landmarks.nearest(load_block(block.source), what.k, block.sampled, what.n_threads)
     scaled = Found(found.numbers, found.distances * there.scale, found.whole * there.scale)
-    at = interpolation.place_block(
-        scaled.numbers, scaled.distances, there.at, max_iter=what.max_iter, tol=what.tol
-    )
+    at = placed(scaled, there, what)
     residuals, squares = interpolation.placement_stress(
         at, scaled.numbers, scaled.distances, there.at
     )
@@ -166,6 +164,20 @@ def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
     write_record(what.folder, (block.index,), record)
     record["chunks"] = [dataclasses.asdict(chunk) for chunk in record["chunks"]]
     return Done.of(record)
+
+
+def placed(found: Found, there: OnMap, what: Work) -> np.ndarray:
+    """(b, d) float64: where the items of a block lie."""
+    at = np.empty((len(found.numbers), there.at.shape[1]))
+
+    def fill(start: int, stop: int) -> None:
+        at[start:stop] = interpolation.place_block(
+            found.numbers[start:stop], found.distances[start:stop], there.at,
+            max_iter=what.max_iter, tol=what.tol,
+        )  # fmt: skip
+
+    neighbours.over_rows(fill, len(at), what.n_threads)
+    return at
 
 
 def store(what: Work, name: str, index: int, data: bytes) -> ChunkWritten:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,10 @@ from pipelines.errors import DamagedResult, InputProblem, UsageProblem
 from pipelines.formats.distances import printable
 from pipelines.formats.fasta import Records, read_fasta
 from pipelines.formats.fasta_checks import quote
-from pipelines.formats.labels import read_labels
+from pipelines.formats.labels import row_numbers
 from pipelines.formats.points import load_rows, open_points
 from pipelines.formats.points_folder import is_folder
+from pipelines.formats.tables import table_rows
 from pipelines.landmark_distances import SequenceLandmarks, taken_sequences
 from pipelines.results import read_run
 from pipelines.swg_input import Scoring, scoring_of
@@ -60,7 +59,7 @@ class Map:
     @property
     def names(self) -> list[str]:
         """Ids, or numbers from 0."""
-        return self.ids if self.ids is not None else [str(k) for k in range(self.n)]
+        return self.ids if self.ids is not None else row_numbers(self.n)
 
     @property
     def stress(self) -> dict[str, float]:
@@ -80,11 +79,12 @@ def open_map(url: str) -> Map:
     points = open_points(url)
     at = load_rows(points.source(0, points.n)).astype(np.float64)
     folder = open_folder(url) if run else None
-    labels = labels_in(folder, points.ids) if folder is not None else None
+    labels = labels_in(folder) if folder is not None else None
+    ids = None if points.ids == row_numbers(points.n) else points.ids
     scale = 1.0
     if folder is not None and scaling_of(run) != "absolute":
         scale = fitted_scale(folder)
-    return Map(url, at, points.ids, labels, run, points.identity, scale)
+    return Map(url, at, ids, labels, run, points.identity, scale)
 
 
 def scaling_of(run: dict[str, Any]) -> str:
@@ -105,18 +105,14 @@ def fitted_scale(folder: Folder) -> float:
     return float((given[known] * shown[known]).sum()) / squares if squares > 0 else 1.0
 
 
-def labels_in(folder: Folder, ids: list[str] | None) -> list[str | None] | None:
+def labels_in(folder: Folder) -> list[str | None] | None:
     """The labels that a result keeps of its items; None where it has none."""
-    names = folder.names()
-    if "labels.tsv" in names and ids is not None:
-        return list(read_labels(f"{folder.url.rstrip('/')}/labels.tsv", ids))
-    if "coordinates.tsv" not in names:
+    if "coordinates.tsv" not in folder.names():
         return None
-    header, *lines = folder.get("coordinates.tsv").decode().split("\n")
-    if "label" not in header.split("\t"):
+    rows = table_rows(folder.get("coordinates.tsv"))
+    if not rows or "label" not in rows[0]:
         return None
-    column = header.split("\t").index("label")
-    return [line.split("\t")[column] or None for line in lines if line]
+    return [row["label"] or None for row in rows]
 
 
 # Sequences: back from the map to the run that aligned its items
@@ -142,10 +138,10 @@ def aligned_by(there: Map, given: str | None) -> Aligned:
 
     Raises UsageProblem and InputProblem: no run swg, sequences that are gone or changed.
     """
-    run, url = distances_run(there)
+    run = distances_run(there)
     source = run["inputs"][0]
-    config = config_of(run, given or source["path"])
-    records, warnings = records_of(there, config, given, source, url)
+    config = config_of(run, given or place_of(source["path"], there.url))
+    records, warnings = records_of(there, config, given, source["sha256"])
     if records.alphabet != config.alphabet:
         raise InputProblem(f"{records.source} holds {records.alphabet}, the map {config.alphabet}.")
     scoring, name, matrix = scoring_of(config, config.alphabet)
@@ -159,34 +155,16 @@ def aligned_by(there: Map, given: str | None) -> Aligned:
     return Aligned(config, landmarks, name, [told, *([matrix] if matrix else [])], warnings)
 
 
-def distances_run(there: Map) -> tuple[dict[str, Any], str]:
-    """(run.json, folder) of the run swg whose distances a map shows. Raises UsageProblem."""
-    remedy = "Give rows of distances to the map's items, or points with --landmarks."
-    if not there.run:
-        text = f"{there.url} is no result of run mds: how to align with its items is not known."
-        raise UsageProblem(text, remedy=remedy)
-    given = str((there.run.get("inputs") or [{}])[0].get("path", ""))
-    for url in places_of(given, there.url):
-        with contextlib.suppress(UsageProblem, DamagedResult, StorageError):
-            run = read_run(url)
-            if run.get("app") != "swg":
-                text = f"{there.url} shows {given}, a result of run {run.get('app')}, not of swg."
-                raise InputProblem(text, remedy=remedy)
-            if run["config"]["distance"]["value"] == "score":
-                text = f"{url} holds scores, which are no distances: nothing is placed by them."
-                raise InputProblem(text)
-            return run, url
-    text = f"{there.url} shows the distances of {given or 'nothing known'}, and there is no result"
-    raise UsageProblem(f"{text} of run swg: how to align with them is not known.", remedy=remedy)
-
-
-def places_of(path: str, beside: str) -> Iterator[str]:
-    """Where a result may lie: as it was named, or beside the one that names it."""
-    if path:
-        yield path
-        name = path.rstrip("/").rpartition("/")[2]
-        parent = beside.rstrip("/").rpartition("/")[0] or "."
-        yield f"{parent}/{name}"
+def distances_run(there: Map) -> dict[str, Any]:
+    """What run.json keeps of the run swg whose distances a map shows. Raises UsageProblem."""
+    source = there.run.get("source") or {}
+    if source.get("app") == "swg":
+        return source
+    shows = f"shows {source['url']}" if "url" in source else "is no result of run mds"
+    raise UsageProblem(
+        f"{there.url} {shows}: how to align sequences with its items is not known.",
+        remedy="Give rows of distances to the map's items, or points with --landmarks.",
+    )
 
 
 def config_of(run: dict[str, Any], path: str) -> swg.Config:
@@ -198,24 +176,34 @@ def config_of(run: dict[str, Any], path: str) -> swg.Config:
     return swg.Config(path, **values)
 
 
+def place_of(path: str, beside: str) -> str:
+    """Where a file lies that a result was made from: as it was named, or, where a folder was moved
+    with all that is in it, beside that result."""
+    if split_url(path)[0] != "file" or path == "-" or os.path.exists(path):
+        return path
+    parent = beside.rstrip("/").rpartition("/")[0] or "."
+    moved = f"{parent}/{path.rpartition('/')[2]}"
+    return moved if os.path.exists(moved) else path
+
+
 def records_of(
-    there: Map, config: swg.Config, given: str | None, source: dict[str, Any], url: str
+    there: Map, config: swg.Config, given: str | None, sha256: str
 ) -> tuple[Records, list[str]]:
     """The sequences of the map's items, and warnings. Raises UsageProblem, InputProblem."""
     if config.sequences == "-":
-        text = f"{url} read its sequences from standard input; they are not there any more."
+        text = f"the sequences of {there.url} came from standard input, and are gone."
         raise UsageProblem(text, remedy=f"Save them to a file; {NAMED}")
     if split_url(config.sequences)[0] == "file" and not os.path.exists(config.sequences):
-        text = f"{config.sequences}, which {there.url} shows the distances of, does not exist."
+        text = f"{config.sequences}, whose sequences {there.url} shows, does not exist."
         raise UsageProblem(text, remedy=f"Has it moved? {NAMED}")
     records = read_fasta(
         config.sequences, alphabet=config.alphabet, ids=config.ids,
         on_bad_record=config.on_bad_record, gaps=config.gaps,
     )  # fmt: skip
-    if records.sha256 == source["sha256"]:
+    if records.sha256 == sha256:
         return records, []
-    text = f"{config.sequences} is not the file that {url} was computed from"
-    hashes = f"sha256 {records.sha256[:12]}, not {source['sha256'][:12]}"
+    text = f"{config.sequences} is not the file that {there.url} was made from"
+    hashes = f"sha256 {records.sha256[:12]}, not {sha256[:12]}"
     if given is None:
         raise InputProblem(f"{text} ({hashes}).", remedy=f"Is the old one elsewhere? {NAMED}")
     return records, [f"{text} ({hashes}); its records of the same ids are taken"]

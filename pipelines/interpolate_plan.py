@@ -15,7 +15,7 @@ from pipelines.app import RunOptions
 from pipelines.engine import row_ranges
 from pipelines.engine.memory import in_words, worker_need
 from pipelines.errors import UsageProblem
-from pipelines.formats.labels import Labels, read_labels
+from pipelines.formats.labels import Labels, read_labels, row_numbers
 from pipelines.interpolate_blocks import Block
 from pipelines.interpolate_input import NewDistances, NewPoints, NewSequences, open_new
 from pipelines.interpolate_map import Map, open_map, scaling_of
@@ -305,7 +305,7 @@ def make_job(config: Config, options: RunOptions) -> Job:
     new = open_new(config.new, there, config.kind, config.landmarks, options)
     labels = None
     if config.labels:
-        names = new.ids if new.ids is not None else [str(k) for k in range(new.n)]
+        names = new.ids if new.ids is not None else row_numbers(new.n)
         theirs = there.ids if there.ids is not None else []
         labels = read_labels(config.labels, [*names, *theirs])
     return Job(

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipelines.engine import Engine
 from pipelines.engine.tree import reduce_pairwise
+from pipelines.formats.arrays import npz_bytes
 from pipelines.formats.distances import ids_table, printable
 from pipelines.happenings import Happenings
 from pipelines.interpolate_blocks import COORDINATES, FACTS, PAIRS, TABLE, Done, part_key
@@ -21,7 +22,6 @@ from pipelines.interpolate_plan import Job
 from pipelines.report.interpolate import interpolate_report
 from pipelines.results import ResultFolder, read_run
 from pipelines.run_steps import provenance
-from pipelines.swg_results import labels_table
 from storage.folder import Folder, open_folder
 
 SUMS = ("residual", "square", "all_residual", "all_square")
@@ -176,7 +176,7 @@ def make_files(
     pages: list[bytes],
 ) -> dict[str, bytes]:  # fmt: skip
     """Tables, samples, log and report: name -> bytes."""
-    new, folder = job.new, results.folder
+    new = job.new
     files = {"shepard.npz": shepard_file(job, results, done)}
     if isinstance(new, NewSequences):
         records = new.records
@@ -184,8 +184,6 @@ def make_files(
     elif new.ids is not None:
         rows = [f"{k}\t{printable(name)}\n" for k, name in enumerate(new.ids)]
         files["ids.tsv"] = "".join(["index\tid\n", *rows]).encode()
-    if job.labels is not None and new.ids is not None:
-        files["labels.tsv"] = labels_table(new.ids, job.labels[: new.n])
     files["sample.npz"] = sample_file(job, results, done)
     log = [{"event": "Block", **timing(block, seen)} for block in done] + seen.log
     files["log.jsonl"] = "".join(f"{json.dumps(line)}\n" for line in log).encode()
@@ -193,9 +191,8 @@ def make_files(
         files["performance.html"] = pages[0]
     known = run | {"status": "complete", "app": "interpolate", "inputs": job.inputs}
     files["report.html"] = report_page(known, files["sample.npz"], log)
-    own = {"ids.tsv", "labels.tsv", "performance.html", "coordinates.tsv"} - set(files)
-    for name in own - ({"coordinates.tsv"} if job.has_table else set()) if results.resumed else ():
-        folder.delete(name)  # of a run that was killed while it finished
+    if results.resumed and not pages:
+        results.folder.delete("performance.html")  # of a run that was killed while it finished
     return files
 
 
@@ -222,10 +219,9 @@ def shepard_file(job: Job, results: ResultFolder, done: Sequence[Done]) -> bytes
         shown.append(pairs[1].ravel())
     delta, distance = np.concatenate(given), np.concatenate(shown)
     known = np.isfinite(delta) & np.isfinite(distance)
-    return npz(
-        delta=delta[known].astype(np.float32), distance=distance[known].astype(np.float32),
-        pairs=np.int64(known.sum()),
-    )  # fmt: skip
+    sample = {"delta": delta[known], "distance": distance[known]}
+    sample = {name: values.astype(np.float32) for name, values in sample.items()}
+    return npz_bytes(sample | {"pairs": np.array(known.sum())})
 
 
 def sample_file(job: Job, results: ResultFolder, done: Sequence[Done]) -> bytes:
@@ -248,7 +244,7 @@ def sample_file(job: Job, results: ResultFolder, done: Sequence[Done]) -> bytes:
         arrays["labels"] = texts([job.labels[row] or "" for row in rows])
         theirs = job.map_labels or [None] * job.map.n
         arrays["landmark_labels"] = texts([theirs[k] or "" for k in job.chosen])
-    return npz(**arrays)
+    return npz_bytes(arrays)
 
 
 def picked(
@@ -274,13 +270,6 @@ def texts(values: Sequence[str]) -> np.ndarray:
 def texts_of(array: np.ndarray) -> list[str]:
     """What texts() was given; at least one."""
     return array.tobytes().decode().split("\n")
-
-
-def npz(**arrays: Any) -> bytes:
-    """The bytes of an .npz file."""
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
 
 
 # Report

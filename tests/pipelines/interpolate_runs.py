@@ -10,7 +10,7 @@ from pipelines import interpolate
 from pipelines.app import RunOptions
 from pipelines.engine import connect
 from pipelines.formats.distances import ids_table
-from pipelines.results import ResultFolder
+from pipelines.results import ResultFolder, read_run
 from pipelines.run_steps import open_results
 from storage.folder import open_folder
 
@@ -24,20 +24,24 @@ def npy(array):
     return file.getvalue()
 
 
-def make_map(url, at, ids=None, *, source="out/swg", labels=None, shepard=None, **told):
+def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, **told):
     """A result folder as run mds leaves it: coordinates at (n, d), made from `source`."""
+    ids = [str(k) for k in range(len(at))] if ids is None else ids
     files = {"coordinates.npy": npy(np.asarray(at, np.float64)), "report.html": b"<html>"}
-    if ids is not None:
-        files["ids.tsv"] = ids_table(ids, [9] * len(ids), [""] * len(ids))
+    files["ids.tsv"] = ids_table(ids, [9] * len(ids), [""] * len(ids))
     if labels is not None:
         rows = "".join(f"{a}\t{b}\n" for a, b in zip(ids, labels, strict=True))
-        files["labels.tsv"] = f"id\tlabel\n{rows}".encode()
+        files["coordinates.tsv"] = f"id\tlabel\n{rows}".encode()
     if shepard is not None:
         file = io.BytesIO()
         np.savez(file, **shepard)
         files["shepard.npz"] = file.getvalue()
     given = {"path": str(source), "bytes": 1, "sha256": "ab" * 32}
-    run = {"normalized_stress": 0.015, "stress1": 0.1225, **told}
+    known = {"url": str(source), "format": "npy"}
+    if source is not None:
+        run = read_run(str(source))
+        known |= {name: run[name] for name in ("app", "version", "config", "inputs")}
+    run = {"normalized_stress": 0.015, "stress1": 0.1225, "source": known, **told}
     with ResultFolder.create(str(url), app="mds", options={}, inputs=[given]) as results:
         return results.finish(run, files)
 
@@ -98,7 +102,7 @@ class Scene:
         self.map = self.folder / "map"
         np.save(self.new, self.points)
         np.save(self.vectors, self.landmarks)
-        make_map(self.map, self.at, self.ids, source=self.folder / "swg")
+        make_map(self.map, self.at, self.ids)
 
     def run(self, out="out", engine=None, **options):
         """Place the points."""

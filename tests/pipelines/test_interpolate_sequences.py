@@ -121,23 +121,26 @@ def test_map_of_some__takes_their_sequences_by_id(found):
     np.testing.assert_array_equal(placed[some], found.at[some])
 
 
-def test_result__may_lie_beside_the_map(found):
-    make_map(found.folder / "moved", found.at, found.ids, source="elsewhere/swg")
-    run(found.more, found.folder / "moved", found.folder / "beside")
-    found.run("here")
-    here, beside = (coordinates(found.folder / name) for name in ("here", "beside"))
-    np.testing.assert_array_equal(here, beside)
+def test_sequences__may_have_moved_with_the_map(tmp_path):
+    (tmp_path / "before").mkdir()
+    there = Found(tmp_path / "before")
+    there.run()
+    (tmp_path / "before").rename(tmp_path / "after")
+    after = tmp_path / "after"
+    told = run(after / "more.fasta", after / "map", after / "again")
+    assert told["inputs"][1]["path"] == str(after / "known.fasta")
+    np.testing.assert_array_equal(coordinates(after / "again"), coordinates(after / "out"))
 
 
 def test_sequences__that_are_gone_or_changed_are_refused(tmp_path):
     there = Found(tmp_path)
     text = there.fasta.read_text()
     there.fasta.write_text(text.replace("A", "C", 1))
-    with pytest.raises(InputProblem, match=r"known\.fasta is not the file that .*swg was computed"):
+    with pytest.raises(InputProblem, match=r"known\.fasta is not the file that .*map was made"):
         there.run()
     there.fasta.unlink()
     with pytest.raises(
-        UsageProblem, match=r"known\.fasta, which .* shows .* does not exist"
+        UsageProblem, match=r"known\.fasta, whose sequences .* does not exist"
     ) as gone:
         there.run()
     assert gone.value.remedy == "Has it moved? --landmarks FILE names it."
@@ -168,26 +171,13 @@ def test_matrix_file__must_be_what_it_was(tmp_path):
         there.run()
 
 
-@pytest.mark.parametrize(
-    ("source", "error", "text"),
-    [
-        ("nothing", UsageProblem, "there is no result of run swg: how to align"),
-        ("map", InputProblem, "a result of run mds, not of swg"),
-    ],
-)
-def test_map__of_other_distances_takes_no_sequences(found, source, error, text):
-    make_map(found.folder / f"of-{source}", found.at, found.ids, source=found.folder / source)
-    with pytest.raises(error, match=text):
-        run(found.more, found.folder / f"of-{source}", found.folder / "none")
+def test_map__of_other_distances_takes_no_sequences(found):
+    make_map(found.folder / "other", found.at, found.ids)
+    with pytest.raises(UsageProblem, match="other shows None: how to align sequences with its"):
+        run(found.more, found.folder / "other", found.folder / "none")
     np.save(found.folder / "at.npy", found.at)
     with pytest.raises(UsageProblem, match=r"at\.npy is no result of run mds"):
         run(found.more, found.folder / "at.npy", found.folder / "none")
-
-
-def test_scores__place_nothing(tmp_path):
-    there = Found(tmp_path, distance="score")
-    with pytest.raises(InputProblem, match="holds scores, which are no distances"):
-        there.run()
 
 
 def test_foreign_letters__are_told_by_line(found):
