@@ -7,10 +7,9 @@ import pytest
 
 from pipelines.formats.distances import open_distances
 from pipelines.neighbours import label_agreement
+from tests.pipelines.open_sets import FAMILIES, families, ten_genera
 from tests.pipelines.result_folders import make_result, symmetric
-from tests.pipelines.swg_runs import DATA, run, write_fasta
-
-FAMILIES = ["protein_4fam_hmmer", "rna_3fam_rfam"]
+from tests.pipelines.swg_runs import run, write_fasta
 
 
 def scanned(values, labels):
@@ -63,39 +62,18 @@ def test_agreement__of_generated_families_lies_between_chance_and_one(tmp_path):
     assert 0.5 < told["labels"]["one_nn"] < 1
 
 
-def need(path):
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there: the open data is no part of the repository")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_agreement__of_open_families_is_99_percent(tmp_path, name):
-    need(DATA / f"{name}.fasta")
-    labels = str(DATA / f"{name}.labels.tsv")
-    told = run(DATA / f"{name}.fasta", tmp_path / "out", labels=labels)
+    fasta, labels = families(name)
+    told = run(fasta, tmp_path / "out", labels=labels)
     assert told["labels"]["one_nn"] >= 0.99
 
 
 @pytest.mark.slow
 def test_agreement__of_open_genera_is_99_percent(tmp_path):
-    from pipelines.formats.fasta import read_fasta
-
-    source = DATA / "16s_full_dada2_a_1336.fa.gz"
-    need(source)
-    records = read_fasta(str(source), ids="full")
-    genera = {}
-    for k, header in enumerate(records.ids):
-        genera.setdefault(header.partition("g:")[2].split(",")[0].rstrip(";"), []).append(k)
-    largest = sorted(genera, key=lambda genus: (-len(genera[genus]), genus))[:10]
-    chosen = [(k, genus) for genus in largest for k in genera[genus][:10]]
-    letters = np.frombuffer(b"ATGCSWRYKMBVHDN", "S1").astype(str)
-    with open(tmp_path / "s.fasta", "w") as fasta, open(tmp_path / "s.tsv", "w") as table:
-        for k, genus in chosen:
-            codes = records.codes[records.offsets[k] : records.offsets[k + 1]]
-            fasta.write(f">{k}\n{''.join(letters[codes])}\n")
-            table.write(f"{k}\t{genus}\n")
-    told = run(tmp_path / "s.fasta", tmp_path / "out", labels=str(tmp_path / "s.tsv"))
+    fasta, labels = ten_genera(tmp_path)
+    told = run(fasta, tmp_path / "out", labels=labels)
     assert told["labels"]["records"] == 100
     assert told["labels"]["one_nn"] >= 0.99
     assert os.path.exists(tmp_path / "out" / "labels.tsv")
