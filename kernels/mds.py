@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels import _stress
+from kernels import _passes, _quads, _stress
 from kernels._bands import STRIP, band_ranges, fill_band, new_band, packed_size, unpack
 
 __all__ = [
@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 SAMMON_FLOOR = 1e-3  # of the mean dissimilarity: weights 1 / delta do not grow beyond
+EXACT_RECORDS = 1000  # of so few, float64 costs nothing, and errors have less to cancel with
+FAST_DIMENSIONS = 8  # beyond, passes go pair by pair
 POWERS = 8  # weights delta^p for p in steps of a half, from -4 to 4
 
 
@@ -140,19 +142,6 @@ def weighting_of(weights: str, mean: float) -> Weighting:
     return Weighting("power", power, SAMMON_FLOOR * mean)
 
 
-class _Pass(NamedTuple):
-    """A band as the passes take it: dissimilarities, floor and tau in units of its scale."""
-
-    values: np.ndarray
-    weights: np.ndarray
-    kind: int
-    power: float
-    floor: float
-    first: int
-    strips: int
-    groups: int
-
-
 def weighting_code(band: Band, weighting: Weighting) -> tuple[int, float, float]:
     """kind, power and floor as `_stress.weight_of` takes them, in units of the band's scale."""
     kind = {"none": _stress.UNIT, "given": _stress.GIVEN, "power": _stress.POWER}[weighting.kind]
@@ -161,10 +150,41 @@ def weighting_code(band: Band, weighting: Weighting) -> tuple[int, float, float]
     return kind, weighting.power, weighting.floor / band.scale
 
 
-def _pass(band: Band, weighting: Weighting) -> _Pass:
+def _slow(band: Band, weighting: Weighting) -> tuple[Any, ...]:
+    """The first arguments of the passes in `_stress`."""
     code = weighting_code(band, weighting)
     weights = band.weights if code[0] == _stress.GIVEN else np.empty(0, np.float32)
-    return _Pass(band.values, weights, *code, *band.strips, band.groups)
+    return band.values, weights, *code, *band.strips, band.groups
+
+
+def _run(
+    mode: str, band: Band, x: np.ndarray, tau: float, weighting: Weighting
+) -> tuple[np.ndarray, float]:
+    """(rows that the band gives, sum of w dist^2) of a pass, in the units of the records."""
+    n, d = x.shape
+    out = np.zeros((band.groups * STRIP, d))
+    factor = band.scale * _unit(band, weighting)
+    if d > FAST_DIMENSIONS:
+        slow, points = _slow(band, weighting), _padded(x, band)
+        heat = () if mode == "laplacian" else (tau / band.scale,)
+        eta = getattr(_stress, mode)(*slow, points, *heat, out)
+        return out[:n] * factor, (eta or 0.0) * factor * band.scale
+    kind, power, floor = weighting_code(band, weighting)
+    halves = _quads.POWER_CODE + int(2 * power)
+    code = {_stress.UNIT: _quads.UNIT_CODE, _stress.GIVEN: _quads.GIVEN_CODE}.get(kind, halves)
+    exact = band.values.dtype == np.float64 or n <= EXACT_RECORDS
+    real = np.float64 if exact else np.float32
+    xs = tuple(np.ascontiguousarray(column) for column in _padded(x, band).astype(real).T)
+    columns = tuple(np.zeros(STRIP * _passes.TILE, real) for _ in xs)
+    heat = (real(tau / band.scale), real(floor))
+    number = 1 + _quads.MODES.index(mode)
+    weights = band.weights if kind == _stress.GIVEN else np.empty(0, np.float32)
+    eta = _passes.run_pass(
+        band.values, weights, (0,) * code, (0,) * number, heat, *band.strips, band.place[2], xs,
+        columns, out,
+    )  # fmt: skip
+    share = 1.0 if mode == "laplacian" else _quads.FACTOR[np.dtype(real).name]
+    return out[:n] * (factor * share), eta * factor * band.scale
 
 
 def _unit(band: Band, weighting: Weighting) -> float:
@@ -183,7 +203,7 @@ def summary_block(band: Band, weighting: Weighting = Weighting()) -> Summary:  #
     """What must be known of all pairs before the first transform."""
     rows = band.groups * STRIP
     counts, degrees = np.zeros(rows), np.zeros(rows)
-    known, squares, total, low, high = _stress.summary(*_pass(band, weighting), counts, degrees)
+    known, squares, total, low, high = _stress.summary(*_slow(band, weighting), counts, degrees)
     n, unit, scale = band.place[2], _unit(band, weighting), band.scale
     return Summary(
         counts[:n], degrees[:n] * unit, known, squares * unit * scale**2, total * scale,
@@ -208,29 +228,22 @@ def guttman_block(
     x (n, d) float64   configuration; best with its mean at 0
     tau                dissimilarities are max(delta - tau, 0): those of a temperature
     """
-    out = np.zeros((band.groups * STRIP, x.shape[1]))
-    _stress.guttman(*_pass(band, weighting), _padded(x, band), tau / band.scale, out)
-    return out[: len(x)] * (band.scale * _unit(band, weighting))
+    return _run("guttman", band, x, tau, weighting)[0]
 
 
 def residual_block(
     band: Band, x: np.ndarray, tau: float = 0.0, weighting: Weighting = Weighting()  # noqa: B008
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """What the band gives to B(X) X - V X, (n, d) float64, and to the sum of w dist^2, (1,)."""
-    out = np.zeros((band.groups * STRIP, x.shape[1]))
-    given = _pass(band, weighting)
-    eta = _stress.residual(*given, _padded(x, band), tau / band.scale, out)
-    unit = _unit(band, weighting)
-    return out[: len(x)] * (band.scale * unit), np.array([eta * band.scale**2 * unit])
+    rows, eta = _run("residual", band, x, tau, weighting)
+    return rows, np.array([eta])
 
 
 def laplacian_block(
     band: Band, p: np.ndarray, weighting: Weighting = Weighting()  # noqa: B008
 ) -> np.ndarray:  # fmt: skip
     """(n, d) float64: what the band gives to V P, for p (n, d) float64."""
-    out = np.zeros((band.groups * STRIP, p.shape[1]))
-    _stress.laplacian(*_pass(band, weighting), _padded(p, band), out)
-    return out[: len(p)] * (band.scale * _unit(band, weighting))
+    return _run("laplacian", band, p, 0.0, weighting)[0]
 
 
 def stress_block(
@@ -238,7 +251,7 @@ def stress_block(
 ) -> np.ndarray:  # fmt: skip
     """(4,) float64, sums over the pairs of the band, each pair computed in float64:
     w (delta - dist)^2, w delta^2, w delta dist, w dist^2; delta stands for max(delta - tau, 0)."""
-    sums = _stress.stress(*_pass(band, weighting), _padded(x, band), tau / band.scale)
+    sums = _stress.stress(*_slow(band, weighting), _padded(x, band), tau / band.scale)
     return sums * (band.scale**2 * _unit(band, weighting))
 
 

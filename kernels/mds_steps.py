@@ -8,7 +8,8 @@
 serial, tasks and gangs of any size walk the same way.
 
 Relaxed steps go twice as far as the Guttman transform, X' = 2 G(X) - X (de Leeuw and Heiser 1980);
-where that raises the stress, the transform itself is taken. Deterministic annealing (Bae, Qiu and
+where that raises the stress, the transform itself is taken. X is first given the size at which its
+stress is smallest, (tr X'B(X)X / tr X'VX) X: a relaxed step only mirrors an error of the size. Deterministic annealing (Bae, Qiu and
 Fox 2010) starts with dissimilarities max(delta - tau, 0) at a high tau and cools it slowly.
 """
 
@@ -40,6 +41,7 @@ class State(NamedTuple):
     constant     sum of w max(delta - tau, 0)^2
     accepted     configurations accepted at this temperature; transforms: done at all
     relaxed      1.0 where x is a relaxed step
+    size         of x, the factor at which its stress is smallest
     residual, direction, step, rho    conjugate gradients ((0, d) where nothing is weighted)
     products     of them in this transform; start: rho at its begin
     converged    1.0 at the end when the last decrease was below tol
@@ -54,6 +56,7 @@ class State(NamedTuple):
     accepted: int
     transforms: int
     relaxed: float
+    size: float
     residual: np.ndarray
     direction: np.ndarray
     step: np.ndarray
@@ -82,7 +85,7 @@ def start_state(x: np.ndarray, problem: Problem) -> State:
     nothing = np.zeros((rows, problem.n_components))
     rho = np.zeros(problem.n_components)
     return State(
-        x, x.copy(), math.inf, math.inf, first_tau(problem), 0.0, 0, 0, 0.0,
+        x, x.copy(), math.inf, math.inf, first_tau(problem), 0.0, 0, 0, 0.0, 1.0,
         nothing, nothing.copy(), nothing.copy(), rho, 0.0, 0, 0.0,
     )  # fmt: skip
 
@@ -123,7 +126,9 @@ def _after_transform(state: State, total: Any, problem: Problem) -> tuple[State,
         residual, eta = total[0], float(total[1][0])
     else:  # V X is n X
         residual, eta = total - problem.n * x, problem.n * float(np.vdot(x, x))
-    stress = state.constant - eta - 2.0 * float(np.vdot(x, residual))
+    gradient = float(np.vdot(x, residual))
+    stress = state.constant - eta - 2.0 * gradient
+    size = (gradient + eta) / eta if eta > 0 and gradient + eta > 0 else 1.0
     state = state._replace(seen=stress)
     if state.relaxed and stress > state.stress + problem.noise * state.constant:
         return state._replace(x=state.plain, relaxed=0.0), "guttman"
@@ -131,8 +136,10 @@ def _after_transform(state: State, total: Any, problem: Problem) -> tuple[State,
     hot = state.tau > 0
     small = gain < (max(HOT_TOL, problem.tol) if hot else problem.tol) * max(eta, 1e-300)
     converged = state.accepted > 0 and small
-    state = state._replace(stress=stress, accepted=state.accepted + 1)
+    state = state._replace(stress=stress, size=size, accepted=state.accepted + 1)
     if converged or state.accepted > (HOT_STEPS if hot else problem.max_iter):
+        if problem.relax and not problem.ordinal:  # ordinal disparities follow the size
+            state = state._replace(x=size * x, stress=stress - (1 - size) ** 2 * eta)
         if not hot:
             return state._replace(converged=float(converged)), "stop"
         tau = cooler(state.tau, problem)
@@ -143,12 +150,12 @@ def _after_transform(state: State, total: Any, problem: Problem) -> tuple[State,
 
 
 def _stepped(state: State, step: np.ndarray, problem: Problem) -> State:
-    """The state at the Guttman transform x + step, or relaxed, at x + 2 step."""
+    """The state at the Guttman transform x + step, or twice as far from x in its best size."""
     step = step - step.mean(axis=0)
     relax = problem.relax and state.accepted > PLAIN_STEPS
     plain = state.x + step
     return state._replace(
-        x=plain + step if relax else plain, plain=plain, relaxed=float(relax),
+        x=2 * plain - state.size * state.x if relax else plain, plain=plain, relaxed=float(relax),
         transforms=state.transforms + 1,
     )  # fmt: skip
 
