@@ -10,13 +10,10 @@ Kruskal (1964), Psychometrika 29, 115-129. Best, Chakravarti (1990), Math. Progr
 pooling adjacent violators in linear time.
 """
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from kernels import mds
 from kernels._jit import njit
 
 
@@ -25,13 +22,11 @@ class Order(NamedTuple):
 
     rows, columns  (p,) int32, rows < columns
     starts         (g + 1,) int64: group k is starts[k] to starts[k + 1]
-    values         (g,) float64: its dissimilarity
     """
 
     rows: np.ndarray
     columns: np.ndarray
     starts: np.ndarray
-    values: np.ndarray
 
 
 def order_pairs(dissimilarities: np.ndarray) -> Order:
@@ -43,37 +38,8 @@ def order_pairs(dissimilarities: np.ndarray) -> Order:
     values = values[order]
     changes = np.flatnonzero(values[1:] != values[:-1]) + 1
     starts = np.concatenate([[0], changes, [len(values)]]) if len(values) else np.zeros(1)
-    starts = starts.astype(np.int64)
     rows, columns = rows[order].astype(np.int32), columns[order].astype(np.int32)
-    return Order(rows, columns, starts, values[starts[:-1]].astype(np.float64))
-
-
-def guttman_block(
-    band: mds.Band, x: np.ndarray, *, first: bool, memory: dict[str, Any] | None = None
-) -> Any:
-    """The rows of B(X) X, (n, d) float64, with disparities in place of dissimilarities.
-
-    band    of all rows
-    first   disparities are the dissimilarities themselves, times a factor (before the first
-            transform any order of distances is chance)
-    memory  keeps the order of the pairs from call to call
-
-    Where pairs are missing: (B(X) X - V X, (1,) sum of dist^2), as `mds.residual_block`.
-    """
-    memory = {} if memory is None else memory
-    if "order" not in memory:
-        memory["order"] = order_pairs(mds.unpack_band(band))
-    order: Order = memory["order"]
-    x = np.ascontiguousarray(x, np.float64)
-    distances = pair_distances(order.rows, order.columns, x)
-    if first:
-        wanted = _scaled(np.repeat(order.values, np.diff(order.starts)), None)
-    else:
-        wanted = _fitted(order, distances, None)
-    out = np.zeros(x.shape)
-    whole = len(wanted) == len(x) * (len(x) - 1) // 2
-    _transform(order.rows, order.columns, x, wanted, distances, 0.0 if whole else 1.0, out)
-    return out if whole else (out, np.array([float(np.square(distances).sum())]))
+    return Order(rows, columns, starts.astype(np.int64))
 
 
 def disparities(order: Order, embedding: np.ndarray, weights: np.ndarray | None = None):
@@ -133,19 +99,6 @@ def pair_distances(rows, columns, x):
             square += (x[rows[pair], k] - x[columns[pair], k]) ** 2
         distances[pair] = np.sqrt(square)
     return distances
-
-
-@njit
-def _transform(rows, columns, x, wanted, distances, drawn, out):
-    """out[i] += (wanted / distance - drawn) (x_i - x_j) of each pair, out[j] -= the same."""
-    for pair in range(len(rows)):
-        i, j, ratio = rows[pair], columns[pair], -drawn
-        if distances[pair] > 0:
-            ratio += wanted[pair] / distances[pair]
-        for k in range(x.shape[1]):
-            step = ratio * (x[i, k] - x[j, k])
-            out[i, k] += step
-            out[j, k] -= step
 
 
 def _by_distance(starts: np.ndarray, distances: np.ndarray) -> np.ndarray:

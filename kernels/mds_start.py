@@ -10,19 +10,11 @@ nothing new comes; between points that no way joins, the largest value known, 1 
 In `triangulate_block` a missing pair adds nothing: the point counts as being as far from that
 landmark as the landmarks are in the mean square.
 
-    over(function, *args) -> [function(band, *args) of every band, in their order]
-
-is all that `classical_start` knows of the bands: threads of one process, or partitions of an
-engine. Whether known pairs join all points is found here too, band by band.
-
 Torgerson (1952), Psychometrika 17, 401-419. de Silva, Tenenbaum (2004), "Sparse multidimensional
 scaling using landmark points".
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -30,56 +22,10 @@ from kernels import mds
 from kernels._bands import STRIP
 from kernels._bands import _at as packed_at
 from kernels._jit import njit
-from kernels.kmeans import joined
 
 FLAT = 1e-12  # an axis with less than this share of the largest eigenvalue is rounding, not shape
-EXACT = 1000  # points at most for classical scaling of all; of more, landmarks
-LANDMARKS = 500
-NUDGE = 1e-3  # of the extent: how far points leave a flat map that is not exact
 _SIGN = 1e-6  # coordinates that differ by less than this share are equal when a sign is chosen
-_START, _LANDMARKS, _NUDGE = 1717, 1718, 1719  # what random numbers of one seed are for
-
-
-class Unconnected(ValueError):
-    """No chain of known pairs leads from one point to another.
-
-    points  the first point of the largest group and that of the next one; groups: how many
-    """
-
-    def __init__(self, points: tuple[int, int], groups: int) -> None:
-        one, other = self.points = points
-        self.groups = groups
-        super().__init__(
-            f"the points fall into {groups} groups that no known dissimilarity joins (point {one} "
-            f"is in one, point {other} in another); map each group by itself"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.points, self.groups)
-
-
-def classical_start(
-    over: Callable[..., list[Any]], n: int, n_components: int, random_state: int
-) -> np.ndarray:
-    """(n, d) float64: classical scaling of all points, or of LANDMARKS of more than EXACT.
-
-    On an axis that has no extent no transform would ever make one; unless the map is exact without
-    it, points get small random coordinates there.
-    """
-    numbers = np.arange(n)
-    if n > EXACT:
-        numbers = landmarks(n, LANDMARKS, _generator(random_state, _LANDMARKS))
-    among = np.concatenate(over(rows_block, numbers)) if n else np.zeros((0, 0))
-    if n > EXACT:
-        operator, mean = triangulation(among, n_components)
-        x = joined(np.add, over(triangulate_block, numbers, operator, mean))
-    else:
-        x = classical(among, n_components)
-    flat = ~x.any(axis=0)
-    if flat.any() and not flat.all() and not _is_exact(x[numbers], among):
-        nudge = NUDGE * np.abs(x).max()
-        x[:, flat] = _generator(random_state, _NUDGE).uniform(-nudge, nudge, (n, flat.sum()))
-    return x
+_PURPOSE = 1717  # parts these random numbers from others of the same seed
 
 
 def classical(dissimilarities: np.ndarray, n_components: int) -> np.ndarray:
@@ -181,87 +127,8 @@ def _rows(values, start, n, scale, numbers, first, found):
 
 def random_start(n: int, n_components: int, scale: float, random_state: int, run: int = 0):
     """(n, d) float64: uniform in the cube from -scale to scale; of each run others."""
-    generator = _generator(random_state, _START, int(run))
-    return generator.uniform(-scale, scale, (n, n_components))
-
-
-def components_block(band: mds.Band, weighting: mds.Weighting) -> np.ndarray:
-    """(n,) int64: the lowest number of the points that pairs of the band join with each point; a
-    pair counts when it is known and its weight is not 0."""
-    start, stop, n = (int(number) for number in band.place)
-    given = band.weights if weighting.kind == "given" else np.empty(0, np.float32)
-    labels = np.arange(n)
-    _join_pairs(band.values, given, start, stop, labels)
-    return labels
-
-
-def join_components(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The labels of what either joins."""
-    labels = left.copy()
-    _join_labels(labels, right)
-    return labels
-
-
-def check_connected(labels: np.ndarray) -> None:
-    """Raise Unconnected, a ValueError, unless all points have one label."""
-    groups, sizes = np.unique(labels, return_counts=True)
-    if len(groups) > 1:
-        order = np.argsort(-sizes, kind="stable")
-        raise Unconnected((int(groups[order[0]]), int(groups[order[1]])), len(groups))
-
-
-@njit
-def _root(labels, i):
-    while labels[i] != i:
-        labels[i] = labels[labels[i]]
-        i = labels[i]
-    return i
-
-
-@njit
-def _join(labels, i, j):
-    """Whether points were in two groups until now; the lower root stays."""
-    i, j = _root(labels, i), _root(labels, j)
-    labels[max(i, j)] = min(i, j)
-    return i != j
-
-
-@njit
-def _join_pairs(values, weights, start, stop, labels):
-    n = len(labels)
-    groups, left = (n + STRIP - 1) // STRIP, n - start - 1
-    for i in range(start, stop):
-        for j in range(i + 1, n):
-            at = packed_at(groups, start // STRIP, i, j)
-            if values[at] >= 0 and (weights.size == 0 or weights[at] > 0):
-                left -= _join(labels, i, j)
-                if left == 0:
-                    break
-        if left == 0:
-            break
-    for i in range(n):
-        labels[i] = _root(labels, i)
-
-
-@njit
-def _join_labels(labels, others):
-    for i in range(len(labels)):
-        _join(labels, i, others[i])
-    for i in range(len(labels)):
-        labels[i] = _root(labels, i)
-
-
-def _generator(random_state: int, *purpose: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([int(random_state), *purpose]))
-
-
-def _is_exact(x: np.ndarray, dissimilarities: np.ndarray) -> bool:
-    """Whether distances equal the known dissimilarities, but for rounding."""
-    squares = np.zeros(dissimilarities.shape)
-    for column in x.T:
-        squares += (column[:, None] - column) ** 2
-    largest = np.nanmax(dissimilarities, initial=0.0)
-    return not (np.abs(np.sqrt(squares) - dissimilarities) > 1e-9 * largest).any()
+    seeds = np.random.SeedSequence([int(random_state), _PURPOSE, int(run)])
+    return np.random.default_rng(seeds).uniform(-scale, scale, (n, n_components))
 
 
 def _axes(dissimilarities: np.ndarray, n_components: int) -> tuple[np.ndarray, ...]:

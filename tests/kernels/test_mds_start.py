@@ -1,15 +1,12 @@
 """Where scaling starts: classical scaling, landmarks, chance; and whether points are joined."""
 
-import pickle
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import mds_start
+from kernels import mds_problem, mds_start
 from kernels.mds import Weighting
-from kernels.mds_start import Unconnected
 from tests import naive_mds
 from tests.kernels import matrices
 
@@ -186,45 +183,30 @@ def test_rows_block__is_what_is_known_among_some_points(dtype):
 
 def started(values, d, random_state=0, cuts=None):
     over = matrices.over(matrices.bands_of(values, cuts=cuts))
-    return mds_start.classical_start(over, len(values), d, random_state)
+    return mds_problem.classical_over(over, len(values), d, random_state)
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.4])
 @pytest.mark.parametrize("n", [1, 2, 3, 40])
-def test_classical_start__is_classical_for_few_points(n):
-    values = matrices.matrix("chance", n)
-    got = started(values, 2)
-    flat = ~mds_start.classical(values, 2).any(axis=0)
-    assert np.array_equal(got[:, ~flat], mds_start.classical(values, 2)[:, ~flat])
+def test_few_points__start_classically(n, missing):
+    values = matrices.matrix("chance", n, missing=missing)
+    expected = mds_start.classical(values, 2)
+    np.testing.assert_array_equal(started(values, 2), expected)
+    np.testing.assert_array_equal(started(values, 2, cuts=[16, 32] if n > 32 else []), expected)
 
 
-def test_classical_start__takes_landmarks_of_many(monkeypatch):
-    monkeypatch.setattr(mds_start, "EXACT", 50)
-    monkeypatch.setattr(mds_start, "LANDMARKS", 30)
+def test_many_points__start_among_landmarks(monkeypatch):
+    monkeypatch.setattr(mds_problem, "MOST_LANDMARKS", 30)
     points = np.random.default_rng(0).normal(size=(120, 3))
-    values = naive_mds.distances(points)
-    got = started(values, 3)
+    got = started(naive_mds.distances(points), 3)
     assert naive_mds.procrustes(points, got) < 1e-9
     values = matrices.matrix("city_block", 120)
     one, again, other = (started(values, 2, seed) for seed in (1, 1, 2))
     assert one.tobytes() == again.tobytes() != other.tobytes()
     near = 1e-12 * np.abs(one).max()
     np.testing.assert_allclose(started(values, 2, 1, cuts=[48]), one, rtol=0, atol=near)
-    share = naive_mds.normalized(values, one) / naive_mds.normalized(
-        values, naive_mds.torgerson(values, 2)
-    )
-    assert share < 1.5
-
-
-def test_flat_axis__gets_an_extent_unless_the_map_is_exact():
-    star = np.full((4, 4), 2.0)
-    star[0] = star[:, 0] = 0.1  # shorter than any triangle allows: two eigenvalues are positive
-    np.fill_diagonal(star, 0)
-    got = started(star, 3)
-    assert not mds_start.classical(star, 3)[:, 2].any()
-    assert 0 < np.abs(got[:, 2]).max() <= mds_start.NUDGE * np.abs(got).max()
-    line = naive_mds.distances(np.arange(5.0)[:, None])
-    assert not started(line, 2)[:, 1].any()
-    assert not started(np.zeros((5, 5)), 2).any()
+    whole = naive_mds.torgerson(values, 2)
+    assert naive_mds.normalized(values, one) < 1.5 * naive_mds.normalized(values, whole)
 
 
 def test_random_start__differs_between_runs_only():
@@ -256,18 +238,14 @@ def test_components__are_those_of_the_known_pairs(n, missing, seed, weighted):
     there = naive_mds.known(values) & (True if weights is None else weights > 0)
     bands = matrices.bands_of(values, cuts=matrices.cuts_of(rng, n), weights=weights)
     kind = Weighting("given") if weighted else NONE
-    labels = mds_start.components_block(bands[0], kind)
+    labels = mds_problem.components_block(bands[0], kind)
     for band in bands[1:]:
-        labels = mds_start.join_components(labels, mds_start.components_block(band, kind))
+        labels = mds_problem.join_components(labels, mds_problem.components_block(band, kind))
     assert np.array_equal(labels, components(there))
 
 
 def test_unconnected_points__are_told():
-    mds_start.check_connected(np.zeros(5, np.int64))
-    mds_start.check_connected(np.zeros(0, np.int64))
-    with pytest.raises(Unconnected, match=r"into 3 groups .* \(point 1 is in one, point 0") as told:
-        mds_start.check_connected(np.array([0, 1, 1, 3, 1, 0]))
-    assert told.value.points == (1, 0)
-    again = pickle.loads(pickle.dumps(told.value))
-    assert str(again) == str(told.value)
-    assert again.groups == 3
+    mds_problem.check_connected(np.zeros(5, np.int64))
+    mds_problem.check_connected(np.zeros(0, np.int64))
+    with pytest.raises(ValueError, match=r"connect point 1 with point 0 \(4 of 6 points are apart"):
+        mds_problem.check_connected(np.array([0, 1, 1, 3, 1, 0]))
