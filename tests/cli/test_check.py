@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner
 
 from cli.__main__ import main
@@ -146,3 +147,80 @@ def test_rows__have_equal_hashes_only_when_they_are_equal(rng):
     values = rng.integers(-50, 50, (200_000, 2)).astype(np.float64)
     for rows in (values, values.astype(np.float32)):
         assert len(np.unique(hash_rows(rows))) == len(np.unique(rows, axis=0))
+
+
+@pytest.fixture
+def check_distances(check_points):
+    points = np.random.default_rng(1).random((9, 2))
+    values = np.linalg.norm(points[:, None] - points, axis=2)
+    return values, check_points
+
+
+def test_distances__are_described_and_the_next_command_named(check_distances):
+    values, call = check_distances
+    values[3, 4] = values[4, 3] = np.nan
+    result = call(values)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "kind         distances, NumPy, 776 bytes",
+        "distances    9 records, 36 pairs, float64",
+        f"range        0 to {np.nanmax(values):g}",
+        "missing      1 pair",
+        "triangles    0.0 % of sampled triples break the triangle inequality",
+        "problems     none",
+        "next         whorl run mds p.npy -o DIR",
+    ]
+    facts = json.loads(call(values, "--json").stdout)
+    assert (facts["kind"], facts["n"], facts["missing"]) == ("distances", 9, 1)
+
+
+def test_distances__all_that_is_wrong_is_told(check_distances):
+    values, call = check_distances
+    values[2, 5], values[7, 8] = -1, 9
+    result = call(values)
+    assert result.exit_code == 3
+    assert "problems     2\n" in result.stdout
+    assert "p.npy: d[2,5] (counted from 0) is -1; a distance" in result.stdout
+    assert "p.npy is not symmetric: d[7,8]=9, d[8,7]=" in result.stdout
+    assert "(worst of 2 pairs)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.arange(9.0).reshape(3, 3) + 1, "points"),
+        (np.zeros((1, 1)), "points"),
+        (np.ones(6), "distances"),
+        (np.ones(7), "points"),
+        ("0,1\n1,0\n", "distances"),
+        ("0,1\n1,0\n2,2\n", "points"),
+        ("0,1\n1,2\n", "points"),
+        ("2\na 0 1\nb 1 0\n", "distances"),
+        ("3\n1\n2\n7\n", "points"),
+        ("\ta\tb\na\t0\t1\nb\t1\t0\n", "distances"),
+    ],
+)
+def test_square_with_a_diagonal_of_zeros__is_taken_for_distances(check_points, values, kind):
+    assert json.loads(check_points(values, "--json").stdout)["kind"] == kind
+
+
+def test_kind__may_be_said(check_points, tmp_path):
+    result = check_points(np.zeros((2, 2)), "--kind", "points")
+    assert "points       2 rows of 2 columns" in result.stdout
+    result = check_points(np.ones((2, 3)), "--kind", "distances")
+    assert "p.npy is 2 x 3, not square" in result.stdout
+    assert result.exit_code == 3
+    np.array([[0, 9, 3], [9, 0, 7], [3, 7, 0]], ">i2").tofile(tmp_path / "d.bin")
+    arguments = ["check", "d.bin", "--kind", "salsa-int16-be"]
+    result = CliRunner().invoke(main, arguments, prog_name="whorl")
+    assert "range        0 to 0.000274667\n" in result.stdout
+    assert "next         whorl run mds d.bin --kind salsa-int16-be -o DIR\n" in result.stdout
+
+
+def test_zarr__is_distances_or_points(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, values in (("d.zarr", 1 - np.eye(4)), ("p.zarr", np.ones((4, 2)))):
+        zarr.create_array(name, data=values)
+    for name, kind in (("d.zarr", "distances"), ("p.zarr", "points")):
+        result = CliRunner().invoke(main, ["check", name, "--json"])
+        assert json.loads(result.stdout)["kind"] == kind
