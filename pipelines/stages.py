@@ -66,9 +66,9 @@ def run_stage(
         run = read_run(url)
         engine.tell(StageEnded(name, run, 0.0))
         return run
-    done = list(inside.done_records()) if inside.resumed else []
-    engine.tell(StageStarted(name, app, job, done))
     try:
+        done = list(inside.done_records()) if inside.resumed else []
+        engine.tell(StageStarted(name, app, job, done))
         inside.update_status({"plan": getattr(job, "plan", {}), "dashboard": engine.dashboard})
         run = module.run(job, engine, inside)
     except BaseException as error:

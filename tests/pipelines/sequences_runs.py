@@ -3,7 +3,14 @@
 import dataclasses
 from pathlib import Path
 
-from pipelines import sequences
+from pipelines import (
+    cluster_results,
+    interpolate_results,
+    mds_results,
+    sequences,
+    sequences_results,
+    swg_results,
+)
 from pipelines.app import RunOptions
 from pipelines.engine import TaskEnded, connect
 from pipelines.engine.events import IterationEnded, PartitionLoaded
@@ -31,6 +38,14 @@ def write_families(path, n=40, *, copies=6, length=60, classes=3, seed=3):
     rows = "".join(f"{name}\t{label}\n" for name, _, label in records)
     Path(path).with_suffix(".tsv").write_text(rows)
     return records
+
+
+def no_reports(monkeypatch):
+    """Reports have their own tests."""
+    monkeypatch.setattr(sequences_results, "report_page", lambda *args: b"<html>")
+    for module in (swg_results, mds_results, cluster_results, interpolate_results):
+        name = f"{module.__name__.rpartition('.')[2].removesuffix('_results')}_report"
+        monkeypatch.setattr(module, name, lambda *args, **more: b"<html>")
 
 
 def prepare(fasta, out, **options):

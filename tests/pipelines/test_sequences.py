@@ -6,30 +6,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import (
-    cluster_results,
-    interpolate_results,
-    mds_results,
-    sequences,
-    sequences_results,
-    swg_results,
-)
+from pipelines import sequences
 from pipelines.errors import InputProblem, UsageProblem
 from pipelines.formats.distances import open_distances
 from pipelines.verify import verify
-from tests.pipelines.sequences_runs import prepare, result_bytes, rows, run, write_families
+from tests.pipelines.sequences_runs import (
+    no_reports,
+    prepare,
+    result_bytes,
+    rows,
+    run,
+    write_families,
+)
 
 LANDMARKS = {"mode": "landmarks", "landmarks": 16, "n_clusters": 3}
 STAGES = ["clusters", "distances", "map"]
 
 
 @pytest.fixture(autouse=True)
-def no_report(monkeypatch):
-    """Reports have their own tests."""
-    monkeypatch.setattr(sequences_results, "report_page", lambda *args: b"<html>")
-    for module in (swg_results, mds_results, cluster_results, interpolate_results):
-        name = f"{module.__name__.rpartition('.')[2].removesuffix('_results')}_report"
-        monkeypatch.setattr(module, name, lambda *args, **more: b"<html>")
+def without_reports(monkeypatch):
+    no_reports(monkeypatch)
 
 
 @pytest.fixture
