@@ -86,7 +86,7 @@ def pack(centroids: np.ndarray, frame: Any, dtype: np.dtype) -> Centre:
     with np.errstate(over="ignore", invalid="ignore"):
         values[:k] = -centred
         halves[:k] = np.square(centred).sum(axis=1) / 2
-    pairs, pair_halves, blur = pack_pairs(centred, grain)
+    pairs, pair_halves, blur = pack_pairs(centred, grain, count)
     return Centre(
         in_blocks(values), halves, pairs, pair_halves, centroids.copy(),
         np.ascontiguousarray(centroids.T), origin, np.tile(origin, TILE), scale, grain,
@@ -100,14 +100,16 @@ def in_blocks(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(blocks.transpose(0, 2, 1)).ravel()
 
 
-def pack_pairs(centred: np.ndarray, grain: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """pairs and pair_halves of a Centre, and how far rounding moves a centroid at most."""
+def pack_pairs(
+    centred: np.ndarray, grain: float, count: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """pairs and pair_halves of a Centre of `count` places, and how far rounding moves a centroid at
+    most."""
     k, d = centred.shape
     if not HAS_PAIRS or not np.all(
         np.square(centred * grain).sum(axis=1) <= (LONGEST_PAIR + 1) ** 2
     ):
         return np.zeros(0, np.int32), np.zeros(0, np.int32), 0.0
-    count = -(-k // MEMBERS) * MEMBERS
     rounded = np.rint(centred * grain)
     values = np.zeros((count, 2 * _nearest.pairs_of.py_func(d)), np.int16)
     values[:k, :d] = -rounded

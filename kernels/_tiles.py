@@ -26,38 +26,39 @@ TILE = LANES  # one vector: wider tiles do not run faster, and registers get sca
 MEMBERS = 8
 PACKED_BITS = 3
 HAS_PAIRS = LANES == 16 and "avx512vnni" in features()
-_I16, _I32, _I64, _F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
-_FLOATS, _INTS = ir.VectorType(_F32, LANES), ir.VectorType(_I32, LANES)
+I16, I32, I64, F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+FLOATS, INTS = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES)
 
 
-def _data(context, builder, array_type, array):
+def data_of(context, builder, array_type, array):
     return context.make_array(array_type)(context, builder, array).data
 
 
-def _load(builder, pointer, index, kind):
+def load(builder, pointer, index, kind):
     at = builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer())
     value = builder.load(at)
     value.align = 4
     return value
 
 
-def _store(builder, value, pointer, index):
+def store(builder, value, pointer, index):
     at = builder.bitcast(builder.gep(pointer, [index]), value.type.as_pointer())
     builder.store(value, at).align = 4
 
 
-def _splat(builder, scalar, kind):
+def splat(builder, scalar, kind):
     nothing = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(nothing, scalar, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(_INTS, [0] * LANES))
+    first = builder.insert_element(nothing, scalar, ir.Constant(I32, 0))
+    zeros = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(first, nothing, zeros)
 
 
-def _number(value: int):
-    return ir.Constant(_I64, value)
+def literal(value: int):
+    return ir.Constant(I64, value)
 
 
 def _integers(value: int):
-    return ir.Constant(_INTS, [value] * LANES)
+    return ir.Constant(INTS, [value] * LANES)
 
 
 def _call(builder, name, kind, args):
@@ -67,21 +68,22 @@ def _call(builder, name, kind, args):
     return builder.call(function, args)
 
 
-def _smaller(builder, a, b):
-    return _call(builder, f"llvm.smin.v{LANES}i32", _INTS, [a, b])
+def smaller(builder, a, b):
+    return _call(builder, f"llvm.smin.v{LANES}i32", INTS, [a, b])
 
 
 def _larger(builder, a, b):
-    return _call(builder, f"llvm.smax.v{LANES}i32", _INTS, [a, b])
+    return _call(builder, f"llvm.smax.v{LANES}i32", INTS, [a, b])
 
 
-def _multiply_add(builder, total, a, b):
+def multiply_add(builder, total, a, b):
     """total + a * b; of integers: of both halves of each lane."""
-    if a.type == _FLOATS:
-        return _call(builder, f"llvm.fma.v{LANES}f32", _FLOATS, [a, b, total])
+    kind, lanes = a.type, a.type.count
+    if kind.element == F32:
+        return _call(builder, f"llvm.fma.v{lanes}f32", kind, [a, b, total])
     if HAS_PAIRS:
-        return _call(builder, "llvm.x86.avx512.vpdpwssd.512", _INTS, [total, a, b])
-    half = _integers(16)
+        return _call(builder, f"llvm.x86.avx512.vpdpwssd.{32 * lanes}", kind, [total, a, b])
+    half = ir.Constant(kind, [16] * lanes)
     low = [builder.ashr(builder.shl(x, half), half) for x in (a, b)]
     high = [builder.ashr(x, half) for x in (a, b)]
     return builder.add(total, builder.add(builder.mul(*low), builder.mul(*high)))
@@ -89,16 +91,14 @@ def _multiply_add(builder, total, a, b):
 
 def _joined(builder, low, next_low, other, next_other):
     """(smallest, second smallest) of two sorted pairs, lane by lane."""
-    second = _smaller(
-        builder, _larger(builder, low, other), _smaller(builder, next_low, next_other)
-    )
-    return _smaller(builder, low, other), second
+    second = smaller(builder, _larger(builder, low, other), smaller(builder, next_low, next_other))
+    return smaller(builder, low, other), second
 
 
 def _two_smallest(builder, values):
     """(smallest, second smallest) of vectors of integers, lane by lane."""
     pairs = [
-        (_smaller(builder, a, b), _larger(builder, a, b))
+        (smaller(builder, a, b), _larger(builder, a, b))
         for a, b in zip(values[::2], values[1::2], strict=True)
     ]
     while len(pairs) > 1:
@@ -109,33 +109,38 @@ def _two_smallest(builder, values):
     return pairs[0]
 
 
-def _scores(builder, kind, tile, columns, packed, halves, norms, block):
-    """Scores of the MEMBERS centroids of a block, packed with their numbers."""
-    first = builder.mul(block, _number(MEMBERS))
+def scores_of(builder, kind, tile, columns, packed, halves, norms, block):
+    """Scores of the MEMBERS centroids of a block: the arguments are those of score_blocks, of one
+    tile."""
+    first = builder.mul(block, literal(MEMBERS))
     sums = []
     for m in range(MEMBERS):
-        start = _splat(
+        start = splat(
             builder,
-            _load(builder, halves, builder.add(first, _number(m)), kind.element),
+            load(builder, halves, builder.add(first, literal(m)), kind.element),
             kind,
         )
-        if kind == _FLOATS:
-            start = builder.fadd(start, _load(builder, norms, _number(0), kind))
+        if kind == FLOATS:
+            start = builder.fadd(start, load(builder, norms, literal(0), kind))
         slot = cgutils.alloca_once(builder, kind)
         builder.store(start, slot)
         sums.append(slot)
     begin = builder.mul(first, columns)
     with cgutils.for_range(builder, columns) as loop:
-        points = _load(builder, tile, builder.mul(loop.index, _number(TILE)), kind)
-        there = builder.add(begin, builder.mul(loop.index, _number(MEMBERS)))
+        points = load(builder, tile, builder.mul(loop.index, literal(TILE)), kind)
+        there = builder.add(begin, builder.mul(loop.index, literal(MEMBERS)))
         for m in range(MEMBERS):
-            value = _load(builder, packed, builder.add(there, _number(m)), kind.element)
-            factor = _splat(builder, value, kind)
-            total = _multiply_add(builder, builder.load(sums[m]), factor, points)
+            value = load(builder, packed, builder.add(there, literal(m)), kind.element)
+            factor = splat(builder, value, kind)
+            total = multiply_add(builder, builder.load(sums[m]), factor, points)
             builder.store(total, sums[m])
-    bits = [builder.bitcast(builder.load(slot), _INTS) for slot in sums]
+    return [builder.bitcast(builder.load(slot), INTS) for slot in sums]
+
+
+def _numbered(builder, scores):
+    """Scores packed with the numbers of their centroids."""
     clear = _integers(-(1 << PACKED_BITS))
-    return [builder.or_(builder.and_(b, clear), _integers(m)) for m, b in enumerate(bits)]
+    return [builder.or_(builder.and_(b, clear), _integers(m)) for m, b in enumerate(scores)]
 
 
 @intrinsic
@@ -152,21 +157,23 @@ def score_blocks(
     best, second (n_tiles * TILE,) int32   smallest packed scores so far, updated
     blocks (n_tiles * TILE,) int32    the block that best is from, updated
     """
-    kind = _FLOATS if tiles.dtype == types.float32 else _INTS
+    kind = FLOATS if tiles.dtype == types.float32 else INTS
 
     def codegen(context, builder, signature, args):
         tiles_, many, columns_, packed_, halves_, norms_, count_, *found = [
-            _data(context, builder, given, arg) if isinstance(given, types.Array) else arg
+            data_of(context, builder, given, arg) if isinstance(given, types.Array) else arg
             for given, arg in zip(signature.args, args, strict=True)
         ]
         with cgutils.for_range(builder, many) as outer:
-            at = builder.mul(outer.index, _number(TILE))
+            at = builder.mul(outer.index, literal(TILE))
             tile = builder.gep(tiles_, [builder.mul(at, columns_)])
             norm = builder.gep(norms_, [at])
             here = [builder.gep(pointer, [at]) for pointer in found]
             with cgutils.for_range(builder, count_) as loop:
-                scores = _scores(builder, kind, tile, columns_, packed_, halves_, norm, loop.index)
-                _keep_nearest(builder, scores, loop.index, *here)
+                scores = scores_of(
+                    builder, kind, tile, columns_, packed_, halves_, norm, loop.index
+                )
+                _keep_nearest(builder, _numbered(builder, scores), loop.index, *here)
         return context.get_dummy_value()
 
     given = (tiles, n_tiles, columns, packed, halves, norms, count, best, second, blocks)
@@ -174,23 +181,23 @@ def score_blocks(
 
 
 def _keep_nearest(builder, scores, block, best, second, blocks):
-    zero = _number(0)
+    zero = literal(0)
     low, next_low = _two_smallest(builder, scores)
-    old = _load(builder, best, zero, _INTS)
-    runner_up = _load(builder, second, zero, _INTS)
-    number = _splat(builder, builder.trunc(block, _I32), _INTS)
+    old = load(builder, best, zero, INTS)
+    runner_up = load(builder, second, zero, INTS)
+    number = splat(builder, builder.trunc(block, I32), INTS)
     from_here = builder.icmp_signed("<", low, old)
-    origin = builder.select(from_here, number, _load(builder, blocks, zero, _INTS))
+    origin = builder.select(from_here, number, load(builder, blocks, zero, INTS))
     low, next_low = _joined(builder, old, runner_up, low, next_low)
     for value, pointer in ((low, best), (next_low, second), (origin, blocks)):
-        _store(builder, value, pointer, zero)
+        store(builder, value, pointer, zero)
 
 
 def _transposed(builder, rows):
     """LANES vectors whose columns the given LANES vectors are: perfect shuffles."""
     half = LANES // 2
     low = [(t // 2) + (LANES if t % 2 else 0) for t in range(LANES)]
-    masks = [ir.Constant(_INTS, low), ir.Constant(_INTS, [half + lane for lane in low])]
+    masks = [ir.Constant(INTS, low), ir.Constant(INTS, [half + lane for lane in low])]
     width = LANES
     while width > 1:
         rows = [
@@ -213,22 +220,22 @@ def transpose_rows(typing, rows, width, n_tiles, column, left, tiles):
     """
 
     def codegen(context, builder, signature, args):
-        kind = _FLOATS if signature.args[0].dtype == types.float32 else _INTS
-        rows_ = _data(context, builder, signature.args[0], args[0])
-        tiles_ = _data(context, builder, signature.args[5], args[5])
+        kind = FLOATS if signature.args[0].dtype == types.float32 else INTS
+        rows_ = data_of(context, builder, signature.args[0], args[0])
+        tiles_ = data_of(context, builder, signature.args[5], args[5])
         width_, many, column_, left_ = args[1:5]
         with cgutils.for_range(builder, many) as loop:
-            begin = builder.mul(builder.mul(loop.index, _number(TILE)), width_)
+            begin = builder.mul(builder.mul(loop.index, literal(TILE)), width_)
             first = builder.add(begin, column_)
             vectors = [
-                _load(builder, rows_, builder.add(first, builder.mul(_number(i), width_)), kind)
+                load(builder, rows_, builder.add(first, builder.mul(literal(i), width_)), kind)
                 for i in range(LANES)
             ]
             columns = _transposed(builder, vectors)
-            line = builder.add(begin, builder.mul(column_, _number(TILE)))
+            line = builder.add(begin, builder.mul(column_, literal(TILE)))
             for j, vector in enumerate(columns):
-                with builder.if_then(builder.icmp_signed("<", _number(j), left_)):
-                    _store(builder, vector, tiles_, builder.add(line, _number(j * TILE)))
+                with builder.if_then(builder.icmp_signed("<", literal(j), left_)):
+                    store(builder, vector, tiles_, builder.add(line, literal(j * TILE)))
         return context.get_dummy_value()
 
     numbers = (types.int64,) * 4
@@ -241,15 +248,15 @@ def split_rows(typing, rows, n_tiles, tiles, width):
     columns = width.literal_value
 
     def codegen(context, builder, signature, args):
-        kind = _FLOATS if signature.args[0].dtype == types.float32 else _INTS
-        rows_ = _data(context, builder, signature.args[0], args[0])
-        tiles_ = _data(context, builder, signature.args[2], args[2])
+        kind = FLOATS if signature.args[0].dtype == types.float32 else INTS
+        rows_ = data_of(context, builder, signature.args[0], args[0])
+        tiles_ = data_of(context, builder, signature.args[2], args[2])
         with cgutils.for_range(builder, args[1]) as loop:
-            begin = builder.mul(loop.index, _number(TILE * columns))
-            places = [builder.add(begin, _number(j * TILE)) for j in range(columns)]
-            vectors = [_load(builder, rows_, place, kind) for place in places]
+            begin = builder.mul(loop.index, literal(TILE * columns))
+            places = [builder.add(begin, literal(j * TILE)) for j in range(columns)]
+            vectors = [load(builder, rows_, place, kind) for place in places]
             for place, vector in zip(places, _split(builder, vectors), strict=True):
-                _store(builder, vector, tiles_, place)
+                store(builder, vector, tiles_, place)
         return context.get_dummy_value()
 
     return types.void(rows, types.int64, tiles, width), codegen
@@ -261,7 +268,7 @@ def _split(builder, vectors):
         return vectors
     found = []
     for odd in (0, 1):
-        mask = ir.Constant(_INTS, [2 * t + odd for t in range(LANES)])
+        mask = ir.Constant(INTS, [2 * t + odd for t in range(LANES)])
         halves = [
             builder.shuffle_vector(a, b, mask)
             for a, b in zip(vectors[::2], vectors[1::2], strict=True)
@@ -276,17 +283,17 @@ def square_norms(typing, tiles, n_tiles, columns, norms):
     int16."""
 
     def codegen(context, builder, signature, args):
-        tiles_ = _data(context, builder, signature.args[0], args[0])
-        norms_ = _data(context, builder, signature.args[3], args[3])
+        tiles_ = data_of(context, builder, signature.args[0], args[0])
+        norms_ = data_of(context, builder, signature.args[3], args[3])
         with cgutils.for_range(builder, args[1]) as outer:
-            at = builder.mul(outer.index, _number(TILE))
+            at = builder.mul(outer.index, literal(TILE))
             tile = builder.gep(tiles_, [builder.mul(at, args[2])])
-            total = cgutils.alloca_once(builder, _INTS)
+            total = cgutils.alloca_once(builder, INTS)
             builder.store(_integers(0), total)
             with cgutils.for_range(builder, args[2]) as loop:
-                value = _load(builder, tile, builder.mul(loop.index, _number(TILE)), _INTS)
-                builder.store(_multiply_add(builder, builder.load(total), value, value), total)
-            _store(builder, builder.load(total), norms_, at)
+                value = load(builder, tile, builder.mul(loop.index, literal(TILE)), INTS)
+                builder.store(multiply_add(builder, builder.load(total), value, value), total)
+            store(builder, builder.load(total), norms_, at)
         return context.get_dummy_value()
 
     return types.void(tiles, types.int64, types.int64, norms), codegen
@@ -297,9 +304,19 @@ def bits_float(typing, value):
     """The float32 of the bits of an int32."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], _F32)
+        return builder.bitcast(args[0], F32)
 
     return types.float32(types.int32), codegen
+
+
+@intrinsic
+def float_bits(typing, value):
+    """The bits of a float32 as an int32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], I32)
+
+    return types.int32(types.float32), codegen
 
 
 @intrinsic
@@ -308,7 +325,7 @@ def round_half(typing, value):
     adding 1.5 * 2**23 leaves it in the lowest bits."""
 
     def codegen(context, builder, signature, args):
-        moved = builder.fadd(args[0], ir.Constant(_F32, 1.5 * 2**23))
-        return builder.trunc(builder.bitcast(moved, _I32), _I16)
+        moved = builder.fadd(args[0], ir.Constant(F32, 1.5 * 2**23))
+        return builder.trunc(builder.bitcast(moved, I32), I16)
 
     return types.int16(types.float32), codegen

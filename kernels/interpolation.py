@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from kernels._majorise import place_rows
-from kernels.neighbours import as_matrix, nearest, over_rows
+from kernels._majorise import batch_for, place_rows
+from kernels.neighbours import Search, as_matrix, over_rows
 
 MAX_ITER = 1000
 TOL = 1e-6
@@ -52,14 +52,16 @@ def interpolate(
     at = _embedding_of(embedding)
     if len(at) != len(landmarks):
         raise ValueError(f"embedding has {len(at)} rows, landmarks {len(landmarks)}")
-    indices, distances = nearest(points, landmarks, min(k, len(at)), n_threads=n_threads)
-    placed = np.empty((len(indices), at.shape[1]))
+    search = Search(points, landmarks, min(k, len(at)))
+    placed = np.empty((len(search.points), at.shape[1]))
 
     def place(start: int, stop: int) -> None:
-        rows = slice(start, stop)
-        place_rows(indices[rows], distances[rows], at, MAX_ITER, TOL, placed[rows])
+        search.rows(start, stop)
+        rows, (_, many) = slice(start, stop), search.indices.shape
+        batch = batch_for(many, at.shape[1], TOL)
+        place_rows(search.indices[rows], search.distances[rows], at, MAX_ITER, batch, placed[rows])
 
-    over_rows(place, len(indices), n_threads)
+    over_rows(place, len(placed), n_threads)
     return placed
 
 
@@ -76,7 +78,8 @@ def place_block(
     at = _embedding_of(landmarks_at)
     numbers, given = _pairs_of(indices, distances, len(at))
     placed = np.empty((len(numbers), at.shape[1]))
-    place_rows(numbers, given, at, max_iter, tol, placed)
+    batch = batch_for(numbers.shape[1], at.shape[1], tol)
+    place_rows(numbers, given, at, max_iter, batch, placed)
     return placed
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels import _neighbours
 from kernels._jit import njit
 
 FEWEST_ROWS = 1024  # of a job, where there is more than one
@@ -34,24 +35,33 @@ def nearest(
     Returns (indices (n, k) int32, distances (n, k) float64). Raises ValueError for arrays that are
     not finite matrices of the same width, and for k beyond 1 to m.
     """
-    points, landmarks = as_matrix(points, "points"), as_matrix(landmarks, "landmarks")
-    if points.shape[1] != landmarks.shape[1]:
-        raise ValueError(
-            f"points have {points.shape[1]} columns, landmarks {landmarks.shape[1]}: "
-            "both must have the same"
-        )
-    if not 1 <= k <= len(landmarks):
-        raise ValueError(f"k must be 1 to {len(landmarks)}, the number of landmarks; not {k}")
-    _check_reach(points, landmarks)
-    n = len(points)
-    indices, distances = np.empty((n, k), np.int32), np.empty((n, k))
-    columns = np.ascontiguousarray(landmarks.T, np.float64)
+    search = Search(points, landmarks, k)
+    over_rows(search.rows, len(search.points), n_threads)
+    return search.indices, search.distances
 
-    def search(start: int, stop: int) -> None:
-        _scan(points[start:stop], columns, indices[start:stop], distances[start:stop])
 
-    over_rows(search, n, n_threads)
-    return indices, distances
+class Search:
+    """A search whose rows can be done in any order; see `nearest`."""
+
+    def __init__(self, points: Any, landmarks: Any, k: int) -> None:
+        self.points, given = as_matrix(points, "points"), as_matrix(landmarks, "landmarks")
+        if self.points.shape[1] != given.shape[1]:
+            raise ValueError(
+                f"points have {self.points.shape[1]} columns, landmarks {given.shape[1]}: "
+                "both must have the same"
+            )
+        if not 1 <= k <= len(given):
+            raise ValueError(f"k must be 1 to {len(given)}, the number of landmarks; not {k}")
+        _check_reach(self.points, given)
+        self.landmarks = _neighbours.pack(given)
+        self.indices = np.empty((len(self.points), k), np.int32)
+        self.distances = np.empty((len(self.points), k))
+
+    def rows(self, start: int, stop: int) -> None:
+        """Fill indices and distances of rows start to stop."""
+        rows = slice(start, stop)
+        points = self.points[rows].astype(np.float64, copy=False)  # loops are compiled once
+        _neighbours.search(points, self.landmarks, self.indices[rows], self.distances[rows])
 
 
 def select_block(distances: Any, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,23 +117,6 @@ def over_rows(work: Callable[[int, int], None], n: int, n_threads: int | None) -
         return
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda start: work(start, min(start + rows, n)), starts))
-
-
-@njit
-def _scan(points, columns, indices, distances):
-    """indices and distances (n, k) of the nearest columns (q, m), by definition."""
-    q, m = columns.shape
-    squares = np.empty(m)
-    for row in range(points.shape[0]):
-        squares[:] = 0.0
-        for c in range(q):
-            x = np.float64(points[row, c])
-            for j in range(m):
-                apart = x - columns[c, j]
-                squares[j] += apart * apart
-        found = _smallest(squares, indices[row], distances[row])
-        for i in range(found):
-            distances[row, i] = np.sqrt(distances[row, i])
 
 
 @njit
