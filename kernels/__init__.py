@@ -3,7 +3,7 @@
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["kmeans", "mds", "sequences", "swg"]
+__all__ = ["interpolation", "kmeans", "mds", "neighbours", "sequences", "swg"]
 
 
 def __getattr__(name: str):
