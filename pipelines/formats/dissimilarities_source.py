@@ -177,9 +177,9 @@ class Dissimilarities:
                     if columns.stop <= rows.start + 1:
                         continue
                     tile = (*_span(wanted[rows]), *_span(wanted[columns]))
-                    block = self._tile(read, tile)
+                    block = self._read(read, tile)
                     picked = block[wanted[rows] - tile[0]][:, wanted[columns] - tile[2]]
-                    found[rows, columns] = picked
+                    found[rows, columns] = self._floats(picked)
         found = np.triu(found, 1)
         found += found.T
         return found[places][:, places]
@@ -189,22 +189,20 @@ class Dissimilarities:
             rows, columns = _within(wanted, top, bottom), _within(wanted, left, right)
             if rows.start == rows.stop and columns.start == columns.stop:
                 continue
-            block = self._tile(read, (top, bottom, left, right))
-            if left == top:  # on the diagonal: its square holds both halves
+            block = self._read(read, (top, bottom, left, right))
+            if left < bottom:  # on the diagonal: its square holds both halves
                 square = np.triu(block[:, : bottom - top], 1)
                 block = np.concatenate([square + square.T, block[:, bottom - top :]], axis=1)
                 columns = _within(wanted, bottom, right)
-            found[rows, left:right] = block[wanted[rows] - top]
-            found[columns, top:bottom] = block[:, wanted[columns] - left].T
+            found[rows, left:right] = self._floats(block[wanted[rows] - top])
+            found[columns, top:bottom] = self._floats(block[:, wanted[columns] - left]).T
 
-    def _tile(self, read: Read, tile: Tile) -> np.ndarray:
-        """A rectangle of the upper triangle in `kept`, of both halves where they are averaged."""
-        block = read(*tile)
+    def _read(self, read: Read, tile: Tile) -> np.ndarray:
+        """A rectangle of the upper triangle as stored, or the mean of it and its mirror."""
         if not self.symmetrize:
-            return self._floats(block)
+            return read(*tile)
         top, bottom, left, right = tile
-        mirror = read(left, right, top, bottom).T
-        return averaged(block, mirror, self.scale).astype(self.kept, copy=False)
+        return averaged(read(*tile), read(left, right, top, bottom).T, self.scale)
 
     def _floats(self, block: np.ndarray) -> np.ndarray:
         return floats(block, self.scale).astype(self.kept, copy=False)
