@@ -10,9 +10,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to block (i, j) in its first `times` attempts."""
+    """What happens to a block, such as (i, j), in its first `times` attempts."""
 
-    block: tuple[int, int]
+    block: tuple[int, ...]
     what: str
     times: int = 1
 
@@ -42,21 +42,21 @@ ACTIONS = {
 
 
 class Faulty:
-    """compute_block with a table of faults; attempts are counted in files of a folder, so that
-    every process sees them."""
+    """A function of a block with a table of faults; attempts are counted in files of a folder, so
+    that every process sees them. place_of(block) is what the table knows it by."""
 
-    def __init__(self, function, table, folder):
-        self.function, self.folder = function, Path(folder)
+    def __init__(self, function, table, folder, place_of=tuple):
+        self.function, self.folder, self.place_of = function, Path(folder), place_of
         self.table = {fault.block: fault for fault in table}
 
     def __call__(self, block, *args):
-        fault = self.table.get(tuple(block))
-        if fault is not None and self.attempt(block) <= fault.times:
+        fault = self.table.get(self.place_of(block))
+        if fault is not None and self.attempt(fault.block) <= fault.times:
             ACTIONS[fault.what]()
         return self.function(block, *args)
 
-    def attempt(self, block):
-        path = self.folder / f"attempts-{block[0]}-{block[1]}"
+    def attempt(self, place):
+        path = self.folder / "-".join(map(str, ("attempts", *place)))
         with path.open("a") as file:
             file.write("x")
         return path.stat().st_size
@@ -67,6 +67,13 @@ def install(table, folder):
     from pipelines import swg_blocks
 
     swg_blocks.compute_block = Faulty(swg_blocks.compute_block, table, folder)
+
+
+def install_place(table, folder):
+    """As install(), for the blocks of run interpolate."""
+    from pipelines import interpolate_blocks
+
+    interpolate_blocks.place = Faulty(interpolate_blocks.place, table, folder, lambda b: (b.index,))
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,8 @@ class Scene:
     def run(self, out="out", engine=None, **options):
         """Place the points."""
         options = {"landmarks": str(self.vectors), **options}
-        return run(self.new, self.map, self.folder / out, engine, **options)
+        out = out if "://" in str(out) else self.folder / out
+        return run(self.new, self.map, out, engine, **options)
 
     def save(self, name, array):
         np.save(self.folder / name, array)

@@ -87,11 +87,13 @@ def assert_same(a, b):
 class Stop:
     """A listener that ends the run after so many blocks, as Ctrl-C does."""
 
+    prefix = "swg-distance"
+
     def __init__(self, blocks):
         self.left = blocks
 
     def __call__(self, event):
-        if isinstance(event, TaskEnded) and event.key.startswith("swg-distance"):
+        if isinstance(event, TaskEnded) and event.key.startswith(self.prefix):
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt
