@@ -10,8 +10,6 @@ from pipelines.errors import InputProblem
 
 TOLERANCE = 1e-6  # relative, of two halves that should be equal, and of the diagonal
 
-_MISSING = "Write NaN where a distance is not known."
-
 
 class Checker:
     """Looks at the upper triangle and remembers what is wrong with it.
@@ -146,7 +144,9 @@ class Checker:
         counts = [f"{count:,} {kind}" for kind, count in self._odd.items() if count]
         if sum(self._odd.values()) > 1:
             text += f", the first of {' and '.join(counts)} ones"
-        return InputProblem(f"{text}; a distance is 0 or more.", remedy=_MISSING)
+        what = "distance" if self._zero_diagonal else "weight"
+        remedy = f"Write NaN where a {what} is not known."
+        return InputProblem(f"{text}; a {what} is 0 or more.", remedy=remedy)
 
     def _not_zero(self, row: int, value: float) -> InputProblem:
         text = f"{self.name}: d[{row},{row}] is {self._text(value)}, not 0"
@@ -162,7 +162,8 @@ class Checker:
             f"{self.name} is not symmetric: d[{row},{column}]={self._text(value)}, "
             f"d[{column},{row}]={self._text(mirrored)} ({pairs})."
         )
-        return InputProblem(text, remedy="Average them with --symmetrize.")
+        remedy = "Average them with --symmetrize." if self._zero_diagonal else "Average them first."
+        return InputProblem(text, remedy=remedy)
 
 
 def _same(block: np.ndarray, mirror: np.ndarray) -> bool:

@@ -1,6 +1,8 @@
 """Dissimilarities in arrays: each band is that of the matrix, whatever the format."""
 
 import hashlib
+import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from pipelines.formats.dissimilarities import load_band, open_dissimilarities
 from pipelines.formats.dissimilarities_source import groups, tiles
 from pipelines.formats.distances import open_distances
 from tests.pipelines.formats.dissimilarity_bands import assert_holds, loaded, upper
-from tests.pipelines.result_folders import interrupted, make_result, symmetric
+from tests.pipelines.result_folders import create, interrupted, make_result, symmetric
 
 
 def save(path, values, how):
@@ -103,6 +105,21 @@ def test_result__that_is_unfinished_or_holds_none_is_refused(tmp_path):
         open_dissimilarities(str(tmp_path / "empty"))
 
 
+def test_result_of_sequences__holds_the_one_of_swg(tmp_path):
+    values = symmetric(30)
+    with create(tmp_path / "all", app="sequences") as results:
+        results.finish({}, {})
+    make_result(tmp_path / "all" / "distances", values)
+    opened = open_dissimilarities(str(tmp_path / "all"))
+    assert opened.ids == [f"s{k}" for k in range(30)]
+    data = (tmp_path / "all" / "distances" / "run.json").read_bytes()
+    assert opened.identity["run_sha256"] == hashlib.sha256(data).hexdigest()
+    assert_holds(opened, values)
+    shutil.rmtree(tmp_path / "all" / "distances")
+    with pytest.raises(UsageProblem):
+        open_dissimilarities(str(tmp_path / "all"))
+
+
 def test_result_of_scores__is_refused(tmp_path):
     make_result(tmp_path / "r", symmetric(9))
     zarr_json = tmp_path / "r" / "distances.zarr" / "zarr.json"
@@ -119,6 +136,26 @@ def test_int16__is_copied_as_it_is(tmp_path):
     assert data["scale"] == opened.scale == 1 / 32767
     found = mds.unpack_band(mds.band_of(data | {"scale": np.ones(1)}))
     np.testing.assert_array_equal(found, upper(np.rint(values * np.float64(32767))))
+
+
+def test_bands__are_loaded_in_little_more_than_their_own_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.formats.dissimilarities.CHECKED_BYTES", 10)
+    monkeypatch.setattr("pipelines.formats.dissimilarities_zarr.TILE_BYTES", 2 * 256 * 256)
+    values = symmetric(1500)
+    make_result(tmp_path / "r", values, dtype="int16", triangle="upper", block_size=256)
+    opened = open_dissimilarities(str(tmp_path / "r"))
+    source = opened.source(0, 1488, "int16")
+    monkeypatch.setattr("pipelines.formats.dissimilarities_source.floats", None)  # not called
+    load_band(opened.source(0, 16, "int16"))  # what is imported and compiled is not counted
+    tracemalloc.start()
+    try:
+        band = load_band(source)["values"]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    chunk = 2 * 256 * 256
+    assert band.nbytes > 15 * chunk
+    assert peak < band.nbytes + 5 * chunk
 
 
 def test_int16_of_unknown_range__is_refused(tmp_path, monkeypatch):

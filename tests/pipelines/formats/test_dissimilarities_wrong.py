@@ -9,9 +9,9 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from pipelines.errors import InputProblem, UsageProblem
-from pipelines.formats.dissimilarities import open_dissimilarities
+from pipelines.formats.dissimilarities import open_dissimilarities, open_weights
 from pipelines.formats.dissimilarities_triples import sample, share_of
-from tests.pipelines.formats.dissimilarity_bands import assert_holds, loaded
+from tests.pipelines.formats.dissimilarity_bands import assert_holds, loaded, upper
 from tests.pipelines.result_folders import symmetric
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "mds"
@@ -47,6 +47,23 @@ def test_not_symmetric__the_worst_pair_is_named(tmp_path):
     values[2, 1] = 0.5 + 1e-8
     text, _ = refusal(saved(tmp_path, values))
     assert text == "FILE is not symmetric: d[3,7]=0.31, d[7,3]=0.29 (one pair)."
+
+
+@pytest.mark.usefixtures("looked_at")
+def test_weights__are_told_as_such_and_may_have_a_diagonal(tmp_path):
+    values = symmetric(40) + np.eye(40, dtype=np.float32) * np.nan
+    values[0, 0] = -1
+    path = saved(tmp_path, values)
+    np.testing.assert_array_equal(loaded(open_weights(path)), upper(values))
+    assert open_weights(path).warnings == []
+    values[3, 4] = values[4, 3] = -0.5
+    with pytest.raises(InputProblem, match=r"d\[3,4\].* is -0.5; a weight is 0 or more"):
+        loaded(open_weights(saved(tmp_path, values)))
+    values[3, 4] = 0.75
+    with pytest.raises(InputProblem) as caught:
+        loaded(open_weights(saved(tmp_path, abs(values))))
+    assert "is not symmetric" in str(caught.value)
+    assert caught.value.remedy == "Average them first."
 
 
 @pytest.mark.usefixtures("looked_at")
