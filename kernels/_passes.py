@@ -34,16 +34,18 @@ def _give_columns(out, columns, column, count):
 
 
 @njit
-def run_pass(values, weights, code, mode, heat, first, strips, n, xs, columns, out):
+def run_pass(values, weights, code, mode, heat, first, strips, n, xs, columns, out, low):
     """What a band of `strips` strips from `first` on gives to all rows, see `_quads`.
 
     code, mode, heat, xs   as in `quad`
     columns                d arrays of 16 TILE zeros, reals as in xs
     out (16 groups, d)     float64: grows by the rows, in units of 1 / FACTOR but for the laplacian
-    Returns the sum of w dist^2 over the pairs (mode residual).
+    low                    the total of number 2 to begin with: 0, of a minimum infinity
+    Returns the totals of the mode, (4,) float64.
     """
     d, groups = len(xs), (n + 15) // 16
-    sums = np.zeros(4 * d + 1)
+    sums = np.zeros(4 * d + 4)
+    sums[4 * d + 2] = low
     for chunk in range(first, first + strips, CHUNK):
         last = min(chunk + CHUNK, first + strips)
         for left in range(chunk, groups, TILE):
@@ -66,4 +68,4 @@ def run_pass(values, weights, code, mode, heat, first, strips, n, xs, columns, o
                         )  # fmt: skip
                     _give_rows(out, sums, row, d)
             _give_columns(out, columns, left * 16, (right - left) * 16)
-    return sums[4 * d]
+    return sums[4 * d :]

@@ -5,6 +5,10 @@ For the 4 rows i of a quad and each column j, with z = |x_i - x_j|^2:
     guttman     e = g / sqrt(z)          g = w max(delta - tau, 0)
     residual    e = g / sqrt(z) - w      and the sum of w z
     laplacian   e = w
+    stress      the sums of w (g / w - sqrt(z))^2, g^2 / w, g sqrt(z), w z
+    heat        the sum of g^2 / w
+    summary     each row and column gains 1 where w is not 0, and w; the sums of w delta^2, delta,
+                the smallest delta above 0, the largest
 
 and e (x_i - x_j) is added to row i and taken from column j. Products are multiplied once and added
 twice: multiplications are what the loop is bound by. On AVX-512 1 / sqrt(z) is the CPU's estimate
@@ -14,6 +18,7 @@ division. z begins with TINY: coincident points then give 0.
 Weights are not stored where they follow from delta: 1, or a power of it in steps of a half.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -25,7 +30,9 @@ from kernels._simd import register_bytes
 UNIT_CODE, GIVEN_CODE, POWER_CODE = 1, 2, 11  # lengths of `code`; POWER_CODE + 2 p
 ESTIMATES = "avx512f" in features() and register_bytes() == 64
 FACTOR = {"float32": 0.5, "float64": 1 / 16} if ESTIMATES else {"float32": 1.0, "float64": 1.0}
-MODES = ("guttman", "residual", "laplacian")
+MODES = ("guttman", "residual", "laplacian", "stress", "heat", "summary")
+TOTALS = 4
+USED = {"residual": 1, "stress": 4, "heat": 1, "summary": 4}  # of the totals
 ROW, BOTH = 0, 1  # sides
 TINY = 1e-30
 ROWS, COLUMNS = 4, 16
@@ -170,27 +177,58 @@ class _Quad:
             for r in range(ROWS)
         ]  # fmt: skip
         kept = [[self.slot() for _ in self.xs] for _ in range(ROWS)]
-        squares = self.slot()
+        self.totals = [self.slot(np.inf if self.is_low(k) else 0.0) for k in range(TOTALS)]
         with cgutils.for_range(b, self.cells) as loop:
             cell = b.add(self.at, b.mul(loop.index, self.number(ROWS * COLUMNS)))
             self.ask_ahead(cell)
             for part in range(0, COLUMNS, e.lanes):
                 ahead = b.add(b.mul(loop.index, self.number(COLUMNS)), self.number(part))
-                self.part(rows, kept, squares, b.add(cell, self.number(part)), ahead)
+                self.part(rows, kept, b.add(cell, self.number(part)), ahead)
         for r in range(ROWS):
             for k in range(self.d):
                 self.add_total(r * self.d + k, kept[r][k], 1.0)
-        if self.mode == "residual":
-            self.add_total(ROWS * self.d, squares, 0.5 if self.sides == ROW else 1.0)
+        for k, slot in enumerate(self.totals):
+            if k < USED.get(self.mode, 0):
+                self.add_total(ROWS * self.d + k, slot, 0.5 if self.sides == ROW else 1.0)
 
-    def slot(self):
-        return cgutils.alloca_once_value(self.b, self.e.const(0.0))
+    def slot(self, value: float = 0.0):
+        slot = cgutils.alloca_once_value(self.b, self.e.const(value))
+        self.b.store(self.e.const(value), slot)
+        return slot
+
+    def is_low(self, k: int) -> bool:
+        return self.mode == "summary" and k == 2
+
+    def is_high(self, k: int) -> bool:
+        return self.mode == "summary" and k == 3
+
+    def gain(self, k: int, value):
+        """Add to a total, or keep the smaller or larger one."""
+        b, slot = self.b, self.totals[k]
+        old = b.load(slot)
+        if self.is_low(k) or self.is_high(k):
+            nearer = b.fcmp_ordered("<" if self.is_low(k) else ">", value, old)
+            b.store(b.select(nearer, value, old), slot)
+        else:
+            b.store(b.fadd(old, value), slot)
 
     def add_total(self, place: int, slot, share: float):
-        b = self.b
+        b, k = self.b, place - ROWS * self.d
         at = b.gep(self.sums, [self.number(place)])
+        if self.is_low(k) or self.is_high(k):
+            b.store(self.nearest(slot, b.load(at), "<" if self.is_low(k) else ">"), at)
+            return
         total = b.fmul(self.e.total(b.load(slot)), ir.Constant(ir.DoubleType(), share))
         b.store(b.fadd(b.load(at), total), at)
+
+    def nearest(self, slot, scalar, order: str):
+        """The smallest or largest of the lanes and a double."""
+        b, vector = self.b, self.b.load(slot)
+        for lane in range(self.e.lanes):
+            value = b.extract_element(vector, ir.Constant(_I32, lane))
+            value = value if self.e.real == "float64" else b.fpext(value, ir.DoubleType())
+            scalar = b.select(b.fcmp_ordered(order, value, scalar), value, scalar)
+        return scalar
 
     def ask_ahead(self, cell):
         b, bytes_of = self.b, _BITS[self.dtype] // 8
@@ -202,7 +240,7 @@ class _Quad:
             place = b.add(cell, self.number((AHEAD + line) // bytes_of))
             b.call(ask, [b.bitcast(b.gep(self.values, [place]), pointer), *hints])
 
-    def part(self, rows, kept, squares, cell, ahead):
+    def part(self, rows, kept, cell, ahead):
         """One vector of columns against the 4 rows."""
         b, e = self.b, self.e
         there = [e.load(x, b.add(self.column, ahead), e.real) for x in self.xs]
@@ -210,15 +248,57 @@ class _Quad:
         for r in range(ROWS):
             at = b.add(cell, self.number(r * COLUMNS))
             apart = [b.fsub(x, y) for x, y in zip(rows[r], there, strict=True)]
-            ratio = self.ratio(apart, at, squares)
-            for k in range(self.d):
-                product = b.fmul(ratio, apart[k])
-                b.store(b.fadd(b.load(kept[r][k]), product), kept[r][k])
-                taken[k] = product if taken[k] is None else b.fadd(taken[k], product)
-        if self.sides != ROW:
-            place = b.add(self.place, ahead)
-            for pointer, value in zip(self.columns, taken, strict=True):
-                e.store(b.fsub(e.load(pointer, place, e.real), value), pointer, place)
+            for k, gain in enumerate(self.gains(apart, at)):
+                b.store(b.fadd(b.load(kept[r][k]), gain), kept[r][k])
+                taken[k] = gain if taken[k] is None else b.fadd(taken[k], gain)
+        if self.sides == ROW or taken[0] is None:
+            return
+        give = b.fadd if self.mode == "summary" else b.fsub
+        place = b.add(self.place, ahead)
+        for pointer, value in zip(self.columns, taken, strict=True):
+            e.store(give(e.load(pointer, place, e.real), value), pointer, place)
+
+    def gains(self, apart, at):
+        """What a row gains of a vector of columns, for each k; totals gain as well."""
+        b = self.b
+        delta = self.e.load(self.values, at, self.dtype)
+        if self.mode == "summary":
+            return self.summarise(delta, self.weight(delta, at))
+        if self.mode in ("stress", "heat"):
+            self.sum_up(delta, self.weight(delta, at), apart)
+            return []
+        ratio = self.ratio(delta, self.weight(delta, at), apart)
+        return [b.fmul(ratio, difference) for difference in apart]
+
+    def summarise(self, delta, w):
+        b, e = self.b, self.e
+        zero, one = e.const(0.0), e.const(1.0)
+        known = e.above(delta, zero)
+        self.gain(0, b.fmul(b.fmul(known, known), w))
+        self.gain(1, known)
+        self.gain(2, b.select(b.fcmp_ordered(">", delta, zero), delta, e.const(np.inf)))
+        self.gain(3, known)
+        return [b.select(b.fcmp_ordered(">", w, zero), one, zero), w]
+
+    def sum_up(self, delta, w, apart):
+        b, e = self.b, self.e
+        g = e.above(b.fsub(delta, self.tau), e.const(0.0))
+        weighted = b.fmul(w, g)
+        if self.mode == "heat":
+            self.gain(0, b.fmul(weighted, g))
+            return
+        z = e.const(0.0)
+        for difference in apart:
+            z = e.fma(difference, difference, z)
+        distance = e.call("llvm.sqrt", z)
+        off = b.fsub(g, distance)
+        for k, value in enumerate(
+            (
+                b.fmul(b.fmul(w, off), off), b.fmul(weighted, g), b.fmul(weighted, distance),
+                b.fmul(w, z),
+            )
+        ):  # fmt: skip
+            self.gain(k, value)
 
     def weight(self, delta, at):
         """w, or None where it is 1 or g is 0."""
@@ -233,11 +313,9 @@ class _Quad:
             w = e.power(e.above(delta, self.floor), self.code - POWER_CODE)
         return b.select(b.fcmp_ordered(">=", delta, e.const(0.0)), w, e.const(0.0))
 
-    def ratio(self, apart, at, squares):
+    def ratio(self, delta, w, apart):
         """e / FACTOR, but for the laplacian."""
         b, e = self.b, self.e
-        delta = e.load(self.values, at, self.dtype)
-        w = self.weight(delta, at)
         if self.mode == "laplacian":
             return w
         z = e.const(TINY)
@@ -249,7 +327,7 @@ class _Quad:
         ratio = e.over_root(g, z)
         if self.mode == "guttman":
             return ratio
-        b.store(e.fma(w, z, b.load(squares)), squares)
+        self.gain(0, b.fmul(w, z))
         return e.fma(w, e.const(-1 / FACTOR[e.real]), ratio)
 
 
@@ -266,7 +344,7 @@ def quad(
     xs                 d arrays: coordinates; row: of the quad's first row; column: of the first
                        cell's first column
     columns            d arrays of reals: what the columns gain, from `place` on
-    sums (4 d + 1,)    float64: what each row gains, and the sum of w z
+    sums (4 d + 4,)    float64: what each row gains, and TOTALS
     sides              a literal: ROW for cells on the diagonal, which give to rows only, or BOTH
     """
     whole = types.int64

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from kernels import _passes, _quads, _stress
+from kernels import _passes, _quads
 from kernels._bands import STRIP, band_ranges, fill_band, new_band, packed_size, unpack
+from kernels._jit import njit
 
 __all__ = [
     "STRIP",
@@ -53,7 +54,8 @@ __all__ = [
 
 SAMMON_FLOOR = 1e-3  # of the mean dissimilarity: weights 1 / delta do not grow beyond
 EXACT_RECORDS = 1000  # of so few, float64 costs nothing, and errors have less to cancel with
-FAST_DIMENSIONS = 8  # beyond, passes go pair by pair
+IN_DOUBLES = ("stress", "heat", "summary")
+UNIT, GIVEN, POWER = 0, 1, 2  # kinds of weights
 POWERS = 8  # weights delta^p for p in steps of a half, from -4 to 4
 
 
@@ -139,52 +141,57 @@ def weighting_of(weights: str, mean: float) -> Weighting:
             f"weights is {weights!r}; choose none, sammon, power:P (P from -4 to 4 in steps of "
             "a half), or give a matrix"
         )
-    return Weighting("power", power, SAMMON_FLOOR * mean)
+    return Weighting("power", power, SAMMON_FLOOR * mean if mean > 0 else 1.0)
 
 
 def weighting_code(band: Band, weighting: Weighting) -> tuple[int, float, float]:
-    """kind, power and floor as `_stress.weight_of` takes them, in units of the band's scale."""
-    kind = {"none": _stress.UNIT, "given": _stress.GIVEN, "power": _stress.POWER}[weighting.kind]
-    if kind == _stress.GIVEN and band.weights is None:
+    """kind, power and floor as `weight_of` takes them, in units of the band's scale."""
+    kind = {"none": UNIT, "given": GIVEN, "power": POWER}[weighting.kind]
+    if kind == GIVEN and band.weights is None:
         raise ValueError("the weights of the band are not there")
     return kind, weighting.power, weighting.floor / band.scale
 
 
-def _slow(band: Band, weighting: Weighting) -> tuple[Any, ...]:
-    """The first arguments of the passes in `_stress`."""
-    code = weighting_code(band, weighting)
-    weights = band.weights if code[0] == _stress.GIVEN else np.empty(0, np.float32)
-    return band.values, weights, *code, *band.strips, band.groups
+@njit
+def weight_of(delta, given, kind, power, floor):
+    """w of one pair, in float64: the definition that the passes follow."""
+    if not delta >= 0:
+        return 0.0
+    if kind == UNIT:
+        return 1.0
+    if kind == GIVEN:
+        return given
+    return max(delta, floor) ** power
 
 
 def _run(
     mode: str, band: Band, x: np.ndarray, tau: float, weighting: Weighting
-) -> tuple[np.ndarray, float]:
-    """(rows that the band gives, sum of w dist^2) of a pass, in the units of the records."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """(what the rows gain (n, d), totals (4,)) of a pass, in units of the band's scale and of a
+    weight whose dissimilarity is the scale; see `_quads`."""
     n, d = x.shape
-    out = np.zeros((band.groups * STRIP, d))
-    factor = band.scale * _unit(band, weighting)
-    if d > FAST_DIMENSIONS:
-        slow, points = _slow(band, weighting), _padded(x, band)
-        heat = () if mode == "laplacian" else (tau / band.scale,)
-        eta = getattr(_stress, mode)(*slow, points, *heat, out)
-        return out[:n] * factor, (eta or 0.0) * factor * band.scale
     kind, power, floor = weighting_code(band, weighting)
-    halves = _quads.POWER_CODE + int(2 * power)
-    code = {_stress.UNIT: _quads.UNIT_CODE, _stress.GIVEN: _quads.GIVEN_CODE}.get(kind, halves)
-    exact = band.values.dtype == np.float64 or n <= EXACT_RECORDS
+    exact = band.values.dtype == np.float64 or n <= EXACT_RECORDS or mode in IN_DOUBLES
     real = np.float64 if exact else np.float32
-    xs = tuple(np.ascontiguousarray(column) for column in _padded(x, band).astype(real).T)
+    padded = np.zeros((band.groups * STRIP, d))
+    padded[:n] = x / band.scale
+    xs = tuple(np.ascontiguousarray(column) for column in padded.astype(real).T)
     columns = tuple(np.zeros(STRIP * _passes.TILE, real) for _ in xs)
-    heat = (real(tau / band.scale), real(floor))
-    number = 1 + _quads.MODES.index(mode)
-    weights = band.weights if kind == _stress.GIVEN else np.empty(0, np.float32)
-    eta = _passes.run_pass(
-        band.values, weights, (0,) * code, (0,) * number, heat, *band.strips, band.place[2], xs,
-        columns, out,
+    out = np.zeros((band.groups * STRIP, d))
+    totals = _passes.run_pass(
+        band.values, band.weights if kind == GIVEN else np.empty(0, np.float32),
+        (0,) * _code(kind, power), (0,) * (1 + _quads.MODES.index(mode)),
+        (real(tau / band.scale), real(floor)), *band.strips, n, xs, columns, out,
+        math.inf if mode == "summary" else 0.0,
     )  # fmt: skip
-    share = 1.0 if mode == "laplacian" else _quads.FACTOR[np.dtype(real).name]
-    return out[:n] * (factor * share), eta * factor * band.scale
+    share = _quads.FACTOR[np.dtype(real).name] if mode in ("guttman", "residual") else 1.0
+    return out[:n] * share, totals
+
+
+def _code(kind: int, power: float) -> int:
+    return {UNIT: _quads.UNIT_CODE, GIVEN: _quads.GIVEN_CODE}.get(
+        kind, _quads.POWER_CODE + int(2 * power)
+    )
 
 
 def _unit(band: Band, weighting: Weighting) -> float:
@@ -192,22 +199,14 @@ def _unit(band: Band, weighting: Weighting) -> float:
     return band.scale**weighting.power if weighting.kind == "power" else 1.0
 
 
-def _padded(x: np.ndarray, band: Band) -> np.ndarray:
-    """Coordinates in units of the scale, with rows up to the end of the last group."""
-    padded = np.zeros((band.groups * STRIP, x.shape[1]))
-    padded[: len(x)] = x
-    return padded / band.scale
-
-
 def summary_block(band: Band, weighting: Weighting = Weighting()) -> Summary:  # noqa: B008
     """What must be known of all pairs before the first transform."""
-    rows = band.groups * STRIP
-    counts, degrees = np.zeros(rows), np.zeros(rows)
-    known, squares, total, low, high = _stress.summary(*_slow(band, weighting), counts, degrees)
-    n, unit, scale = band.place[2], _unit(band, weighting), band.scale
+    gains, totals = _run("summary", band, np.zeros((band.place[2], 2)), 0.0, weighting)
+    squares, total, low, high = totals.tolist()
+    counts, scale, unit = gains[:, 0].copy(), band.scale, _unit(band, weighting)
     return Summary(
-        counts[:n], degrees[:n] * unit, known, squares * unit * scale**2, total * scale,
-        low * scale, high * scale,
+        counts, gains[:, 1] * unit, float(counts.sum()) / 2, squares * unit * scale**2,
+        total * scale, low * scale, high * scale,
     )  # fmt: skip
 
 
@@ -228,22 +227,23 @@ def guttman_block(
     x (n, d) float64   configuration; best with its mean at 0
     tau                dissimilarities are max(delta - tau, 0): those of a temperature
     """
-    return _run("guttman", band, x, tau, weighting)[0]
+    return _run("guttman", band, x, tau, weighting)[0] * (band.scale * _unit(band, weighting))
 
 
 def residual_block(
     band: Band, x: np.ndarray, tau: float = 0.0, weighting: Weighting = Weighting()  # noqa: B008
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """What the band gives to B(X) X - V X, (n, d) float64, and to the sum of w dist^2, (1,)."""
-    rows, eta = _run("residual", band, x, tau, weighting)
-    return rows, np.array([eta])
+    rows, totals = _run("residual", band, x, tau, weighting)
+    unit = band.scale * _unit(band, weighting)
+    return rows * unit, totals[:1] * (band.scale * unit)
 
 
 def laplacian_block(
     band: Band, p: np.ndarray, weighting: Weighting = Weighting()  # noqa: B008
 ) -> np.ndarray:  # fmt: skip
     """(n, d) float64: what the band gives to V P, for p (n, d) float64."""
-    return _run("laplacian", band, p, 0.0, weighting)[0]
+    return _run("laplacian", band, p, 0.0, weighting)[0] * (band.scale * _unit(band, weighting))
 
 
 def stress_block(
@@ -251,16 +251,16 @@ def stress_block(
 ) -> np.ndarray:  # fmt: skip
     """(4,) float64, sums over the pairs of the band, each pair computed in float64:
     w (delta - dist)^2, w delta^2, w delta dist, w dist^2; delta stands for max(delta - tau, 0)."""
-    sums = _stress.stress(*_slow(band, weighting), _padded(x, band), tau / band.scale)
-    return sums * (band.scale**2 * _unit(band, weighting))
+    totals = _run("stress", band, x, tau, weighting)[1]
+    return totals * (band.scale**2 * _unit(band, weighting))
 
 
 def heated_block(
     band: Band, tau: float, weighting: Weighting = Weighting()  # noqa: B008
 ) -> np.ndarray:  # fmt: skip
     """(1,) float64: the sum of w max(delta - tau, 0)^2 over the pairs of the band."""
-    nowhere = np.zeros((band.place[2], 1))
-    return stress_block(band, nowhere, weighting, tau)[1:2]
+    totals = _run("heat", band, np.zeros((band.place[2], 1)), tau, weighting)[1]
+    return totals[:1] * (band.scale**2 * _unit(band, weighting))
 
 
 def smacof(dissimilarities, **options) -> tuple[np.ndarray, float]:

@@ -14,9 +14,8 @@ import numpy as np
 from kernels import mds, mds_start
 from kernels._bands import _at as packed_at
 from kernels._jit import njit
-from kernels._stress import weight_of
 from kernels.kmeans import joined
-from kernels.mds import Band, Summary, Weighting
+from kernels.mds import Band, Summary, Weighting, weight_of
 
 Over = Callable[..., list[Any]]
 NOISE = {"float64": 1e-13, "float32": 1e-7, "int16": 1e-7}  # of the stress, in parts of constant

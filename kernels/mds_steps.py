@@ -9,8 +9,9 @@ serial, tasks and gangs of any size walk the same way.
 
 Relaxed steps go twice as far as the Guttman transform, X' = 2 G(X) - X (de Leeuw and Heiser 1980);
 where that raises the stress, the transform itself is taken. X is first given the size at which its
-stress is smallest, (tr X'B(X)X / tr X'VX) X: a relaxed step only mirrors an error of the size. Deterministic annealing (Bae, Qiu and
-Fox 2010) starts with dissimilarities max(delta - tau, 0) at a high tau and cools it slowly.
+stress is smallest, (tr X'B(X)X / tr X'VX) X: a relaxed step only mirrors an error of the size.
+Deterministic annealing (Bae, Qiu and Fox 2010) starts with dissimilarities max(delta - tau, 0) at
+a high tau and cools it slowly.
 """
 
 from __future__ import annotations
