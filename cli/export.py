@@ -1,4 +1,4 @@
-"""export: a result's matrix or labels in the form that another program reads."""
+"""export: a result's matrix, labels, map or clusters in the form that another program reads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ ENDINGS = {
     "condensed": ".condensed.npy",
     "salsa-int16-be": ".int16-be.bin",
     "salsa-int16-le": ".int16-le.bin",
+    "plotviz": ".plotviz.xml",
+    "ordination": ".ordination.txt",
+    "anndata": ".h5ad",
+    "newick": ".nwk",
 }
 
 
@@ -25,7 +29,8 @@ ENDINGS = {
     "--to",
     required=True,
     type=NearChoice(list(ENDINGS)),
-    help="Form of the file (labels: tsv or npy).",
+    help="Form of the file (labels: tsv, npy; maps: tsv, npy, plotviz, ordination, anndata; "
+    "clusters of distances: tsv, newick).",
 )
 @click.option(
     "-o",
@@ -37,14 +42,16 @@ ENDINGS = {
 @click.option("--overwrite", is_flag=True, help="Replace the file when it exists.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def export(result: str, to: str, output: str | None, overwrite: bool, quiet: bool) -> None:
-    """Write the matrix or the labels of a result in the form that another program reads."""
+    """Write the matrix, labels, map or clusters of a result in the form another program reads."""
     from pipelines import exports
 
     written = exports.export(result, to, output or beside(result, to), overwrite=overwrite)
-    missing = f", {units.count(written.missing_pairs, 'pair')} missing"
-    Screen(quiet=quiet).line(
-        "exported", f"{to}, {units.size(written.nbytes)}{missing if written.missing_pairs else ''}"
-    )
+    text = f"{to}, {units.size(written.nbytes)}"
+    if written.missing_pairs:
+        text += f", {units.count(written.missing_pairs, 'pair')} missing"
+    if written.left_out:
+        text += f", {units.count(written.left_out, 'item')} without a place left out"
+    Screen(quiet=quiet).line("exported", text)
     click.echo(written.path)
 
 

@@ -1,4 +1,6 @@
-"""A result's matrix in the forms other programs read, written in stripes of rows; or its labels.
+"""A result in the forms other programs read: its matrix, written in stripes of rows.
+
+Labels, maps and clusters are written by label_exports and map_exports. Of a matrix:
 
     tsv               id_1 id_2 distance, a line per unordered pair; missing is NaN
     lsmat             square, tab-separated, ids in the first row and column (scikit-bio, QIIME)
@@ -28,19 +30,30 @@ import psutil
 from pipelines.errors import UsageProblem
 from pipelines.formats.distances import INT16_SCALE, DistanceMatrix, open_distances
 from pipelines.formats.label_array import LABELS, open_labels
-from pipelines.label_exports import LABEL_FORMS, StoredLabels
+from pipelines.label_exports import LABEL_FORMS, Form, StoredLabels
+from pipelines.map_exports import (
+    CLUSTER_FORMS,
+    COORDINATES,
+    MAP_FORMS,
+    TREE,
+    StoredClusters,
+    StoredMap,
+)
+from pipelines.results import read_run
 from storage.directory import TEMPORARY, replace_file
 from storage.folder import open_folder, require_space, split_url
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The written file: path, form, bytes, and how many unordered pairs have no distance."""
+    """The written file: path, form, bytes, how many unordered pairs have no distance, and how many
+    items of a map have no place and were left out."""
 
     path: str
     form: str
     nbytes: int
     missing_pairs: int
+    left_out: int = 0
 
 
 def export(
@@ -51,8 +64,8 @@ def export(
     Raises UsageProblem (unknown form, existing file, a matrix that the form cannot hold),
     NoSpace before writing when the disk is short, DamagedResult for a broken result.
     """
-    if to not in FORMS:
-        raise UsageProblem(f'"{to}" is not a form: {", ".join(FORMS)}.')
+    if to not in ALL_FORMS:
+        raise UsageProblem(f'"{to}" is not a form: {", ".join(ALL_FORMS)}.')
     check_destination(destination, overwrite)
     held, form = open_result(url, to, **storage_options)
     folder, name = os.path.split(os.path.abspath(destination))
@@ -60,25 +73,55 @@ def export(
     require_space(open_folder(folder), form.size(held))
     with replace_file(destination) as file:
         missing = form.write(file, held)
-    return Exported(destination, to, os.path.getsize(destination), missing)
+    nbytes = os.path.getsize(destination)
+    if isinstance(held, StoredMap):
+        return Exported(destination, to, nbytes, 0, missing)
+    return Exported(destination, to, nbytes, missing)
 
 
 def open_result(url: str, to: str, **storage_options) -> tuple[Any, Any]:
-    """What the result holds and the form of it: a matrix, or labels. Raises UsageProblem."""
+    """What the result holds and the form of it: a matrix, labels, a map or clusters.
+
+    Raises UsageProblem, DamagedResult.
+    """
     folder = open_folder(url, **storage_options)
-    if LABELS in folder.names():
+    names = folder.names()
+    if LABELS in names:
         array = open_labels(url, **storage_options)
-        if to not in LABEL_FORMS:
-            raise UsageProblem(
-                f"{to} is for distances; {url} holds labels.",
-                remedy=f"Use --to {' or '.join(LABEL_FORMS)}.",
-            )
-        return StoredLabels(folder, array), LABEL_FORMS[to]
+        return StoredLabels(folder, array), form_among(LABEL_FORMS, to, f"{url} holds labels")
+    if COORDINATES in names:
+        stage = stage_with(to) if "clusters" in names else None
+        if stage is not None:
+            return open_result(f"{url.rstrip('/')}/{stage}", to, **storage_options)
+        form = form_among(MAP_FORMS, to, f"{url} holds a map")
+        return StoredMap(folder, read_run(url, **storage_options)), form
+    if TREE in names:
+        read_run(url, **storage_options)
+        return StoredClusters(folder), form_among(CLUSTER_FORMS, to, f"{url} holds clusters")
     matrix = open_distances(url, **storage_options)
     if matrix.ids is None:
         matrix.ids = [str(index) for index in range(matrix.n)]
+    form = form_among(FORMS, to, f"{url} holds distances")
     check_fits(matrix, to)
-    return matrix, FORMS[to]
+    return matrix, form
+
+
+def form_among(forms: dict[str, Any], to: str, holds: str) -> Any:
+    """The form of that name, when what the result holds has it. Raises UsageProblem."""
+    if to in forms:
+        return forms[to]
+    what = next(name for name, known in KINDS.items() if to in known)
+    *most, last = forms
+    raise UsageProblem(
+        f"{to} is for {what}; {holds}.", remedy=f"Use --to {', '.join(most)} or {last}."
+    )
+
+
+def stage_with(to: str) -> str | None:
+    """The stage of a run of several applications that has a form which maps do not have."""
+    if to in MAP_FORMS:
+        return None
+    return "clusters" if to in CLUSTER_FORMS else "distances"
 
 
 def check_destination(destination: str, overwrite: bool) -> None:
@@ -243,14 +286,6 @@ def number_bytes(matrix: DistanceMatrix) -> int:
     return 21 if matrix.dtype == np.float64 else 12
 
 
-@dataclass(frozen=True)
-class Form:
-    """How one form is written, and the bytes it can take at most."""
-
-    write: Callable[[BinaryIO, DistanceMatrix], int]
-    size: Callable[[DistanceMatrix], int]
-
-
 FORMS = {
     "tsv": Form(write_tsv, pairs_size),
     "lsmat": Form(write_lsmat, square_text_size),
@@ -262,3 +297,8 @@ FORMS = {
     "salsa-int16-be": Form(write_salsa(">"), lambda matrix: 2 * matrix.n**2),
     "salsa-int16-le": Form(write_salsa("<"), lambda matrix: 2 * matrix.n**2),
 }
+KINDS = {
+    "distances": FORMS, "maps": MAP_FORMS, "clusters of distances": CLUSTER_FORMS,
+    "labels": LABEL_FORMS,
+}  # fmt: skip
+ALL_FORMS = {name: form for forms in KINDS.values() for name, form in forms.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,6 +17,17 @@ from pipelines.formats.label_array import LabelArray
 from storage.folder import Folder
 
 TABLE = "labels.tsv"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one form of anything is written, and the bytes it can take at most.
+
+    write   returns how many pairs of a matrix, or items of a map, it has no sign for
+    """
+
+    write: Callable[[BinaryIO, Any], int]
+    size: Callable[[Any], int]
 
 
 @dataclass(frozen=True)
@@ -50,15 +61,7 @@ def write_npy(file: BinaryIO, labels: StoredLabels) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class LabelForm:
-    """How one form is written (missing pairs: none), and the bytes it can take at most."""
-
-    write: Callable[[BinaryIO, StoredLabels], int]
-    size: Callable[[StoredLabels], int]
-
-
 LABEL_FORMS = {
-    "tsv": LabelForm(write_tsv, lambda labels: labels.table_bytes or 24 * labels.array.n),
-    "npy": LabelForm(write_npy, lambda labels: 128 + 4 * labels.array.n),
+    "tsv": Form(write_tsv, lambda labels: labels.table_bytes or 24 * labels.array.n),
+    "npy": Form(write_npy, lambda labels: 128 + 4 * labels.array.n),
 }

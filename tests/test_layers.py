@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"cli", "pipelines", "kernels", "storage", "benchmarks", "tests"}
 HEAVY = {
-    "bokeh", "click", "cloudpickle", "dask", "distributed", "fsspec", "jinja2", "llvmlite",
-    "markupsafe", "msgpack", "numba", "plotly", "prometheus_client", "psutil", "pyarrow", "rich",
+    "anndata", "bokeh", "click", "cloudpickle", "dask", "distributed", "fsspec", "jinja2", "llvmlite",
+    "markupsafe", "msgpack", "numba", "pandas", "plotly", "prometheus_client", "psutil", "pyarrow", "rich",
     "s3fs", "scipy", "scoring_matrices", "zarr", "zstandard",
 }  # fmt: skip
 # Longest prefix wins; the standard library and NumPy are always allowed. This table is the house.
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "pipelines.landmark_distances": {"pipelines", "kernels", "scipy"},
     "pipelines.generate_distances": {"pipelines", "storage", "scipy"},
     "pipelines.linkage": {"scipy"},
+    "pipelines.map_exports": {"pipelines", "storage", "anndata", "pandas"},
     "pipelines.app": {"pipelines.errors"},
     "pipelines.engine": {"pipelines.engine", "kernels.__version__", "storage", "dask",
                          "distributed", "cloudpickle", "psutil", "fsspec"},

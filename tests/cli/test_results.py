@@ -136,9 +136,9 @@ def test_export__refuses_an_existing_file_and_an_unknown_form(result):
 
 def test_export__knows_every_form_of_the_exports():
     from cli.export import ENDINGS
-    from pipelines.exports import FORMS
+    from pipelines.exports import ALL_FORMS
 
-    assert list(ENDINGS) == list(FORMS)
+    assert list(ENDINGS) == list(ALL_FORMS)
 
 
 def test_report__is_written_anew_and_the_result_stays_sound(result, monkeypatch):
