@@ -51,6 +51,16 @@ window.probe = (() => {
     return [seen, sum];
   }
 
+  /* The colour in the middle of each point, [red, green, blue]. */
+  function pixels() {
+    const shown = view().drawNow(2), { scene, seen, painter } = view(), copy = document.createElement("canvas");
+    [copy.width, copy.height] = [painter.canvas.width, painter.canvas.height];
+    const pen = copy.getContext("2d");
+    pen.drawImage(painter.canvas, 0, 0);
+    whorlPaint.project(scene, shown, seen);
+    return Array.from(seen.x, (x, i) => [...pen.getImageData(Math.round(x * 2), Math.round(seen.y[i] * 2), 1, 1).data.slice(0, 3)]);
+  }
+
   const press = () => document.querySelector(".switches button").click();
 
   /* Numbers of the points that the search box finds for the last id. */
@@ -66,5 +76,5 @@ window.probe = (() => {
   const saved = () => ({ png: view().picture().toDataURL().length, svg: view().svg().length });
   const reset = () => view().reset();
 
-  return { painted, ready, turn, look, press, find, saved, reset };
+  return { until, painted, ready, turn, look, pixels, press, find, saved, reset };
 })();

@@ -141,7 +141,7 @@ def _cut_line(cut: float | None, n_clusters: int) -> dict:
     note = {
         "x": 1, "xref": "paper", "xanchor": "right", "y": cut, "yanchor": "bottom",
         "text": f"{wording.count(n_clusters)} clusters", "showarrow": False,
-        "font": {"color": "--ink", "size": 12},
+        "font": {"color": "--ink", "size": 12}, "bgcolor": "--paper",
     }  # fmt: skip
     return {"shapes": [shape | {"line": mark_line()}], "annotations": [note]}
 

@@ -239,7 +239,7 @@ def _table(pairs: Pairs) -> Table:
     rows = []
     for g in np.unique(group).tolist():
         of = group == g
-        ends = f"{edges[g]:.3g} to {edges[g + 1]:.3g}"
+        ends = f"{edges[g]:.2g} – {edges[g + 1]:.2g}"
         shown = f"{np.median(pairs.distance[of]):.3g}"
         rows.append((ends, Cell("", share=int(of.sum()) / most), shown))
     return Table(("given", "pairs", "median on the map"), rows, (2,))
