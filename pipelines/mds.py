@@ -175,7 +175,7 @@ def with_range(job: Job, engine: Engine) -> Job:
     matrix = job.matrix
     if job.dtype != "int16" or matrix.dtype == np.int16 or matrix.high is not None:
         return job
-    sources = [matrix.source(*part, "float32") for part in job.ranges]
+    sources = [matrix.source(*part, matrix.kept) for part in job.ranges]
     found = engine.map(
         find_largest, sources, key=lambda source: f"mds-range-{source.start // mds_plan.STRIP}"
     )

@@ -155,7 +155,7 @@ def make_files(
         "ids.tsv": ids_table(job),
         "stress.tsv": row_table(log.rows, COLUMNS),
         "shepard.npz": npz_bytes(found.pairs._asdict() | {"pairs": np.array(trials.problem.known)}),
-        "sample.npz": npz_bytes({"rows": found.rows, "distances": found.between}),
+        "sample.npz": npz_bytes({"rows": found.rows, "distances": found.between.astype("f4")}),
     }
     lines = log_lines(log)
     files["log.jsonl"] = log_bytes(lines)
@@ -242,4 +242,3 @@ def report_page(
             shepard={**shepard, "pairs": int(shepard["pairs"])}, rows=rows, sample=dict(sample),
             timeline=timeline, random_state=run["random_state"],
         )  # fmt: skip
-

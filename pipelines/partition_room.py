@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from shutil import disk_usage
 
 from pipelines.app import IterativeOptions, RunOptions
 from pipelines.engine import Engine, MemoryRefused
@@ -28,7 +28,7 @@ def room_warnings(
         return [f"the workers' memory holds {held}; the rest is read anew in every iteration"]
     if options.scheduler is None:
         folder = tempfile.gettempdir()
-        free = shutil.disk_usage(folder).free
+        free = disk_usage(folder).free
         if beyond > free:
             raise MemoryRefused(
                 f"the workers' memory holds {held}, the rest takes {in_words(beyond)} of disk; "
