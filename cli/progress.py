@@ -10,7 +10,8 @@ from typing import Any
 from cli import units
 from cli.screen import WIDTH, Screen
 
-PHASES = {"place": "placing"}  # by the words of a map
+PHASES = {"place": "placing", "cluster-read": "reading"}  # by the words of a map
+AFTER = {"cluster-read": "linking"}  # what follows a map, in this process
 
 
 class Progress:
@@ -48,7 +49,7 @@ class Progress:
 
     def on_MapEnded(self, event: Any) -> None:  # noqa: N802
         self.stopped = time.monotonic()
-        self.phase = "finishing"
+        self.phase = AFTER.get(event.prefix, "finishing")
 
     def on_TaskEnded(self, event: Any) -> None:  # noqa: N802
         self.done += 1

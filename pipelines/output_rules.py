@@ -21,7 +21,7 @@ OURS = {
     *arrays.NAMES, WORK, LOCK, "run.json", "checksums.sha256", "ids.tsv", "log.jsonl",
     "report.html", "performance.html", "labels.tsv", "centroids.npy", "inertia.tsv", "elbow.tsv",
     "sample.npz", "coordinates.npy", "coordinates.tsv", "shepard.npz",
-    "stress.tsv",
+    "stress.tsv", "clusters.tsv", "medoids.tsv", "linkage.npy", "dendrogram.nwk",
 }  # fmt: skip
 
 

@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"cli", "pipelines", "kernels", "storage", "benchmarks", "tests"}
 HEAVY = {
-    "anndata", "bokeh", "click", "cloudpickle", "dask", "distributed", "fsspec", "jinja2", "llvmlite",
-    "markupsafe", "msgpack", "numba", "pandas", "plotly", "prometheus_client", "psutil", "pyarrow", "rich",
-    "s3fs", "scipy", "scoring_matrices", "zarr", "zstandard",
+    "anndata", "bokeh", "click", "cloudpickle", "dask", "distributed", "fsspec", "jinja2",
+    "llvmlite", "markupsafe", "msgpack", "numba", "pandas", "plotly", "prometheus_client", "psutil",
+    "pyarrow", "rich", "s3fs", "scipy", "scoring_matrices", "zarr", "zstandard",
 }  # fmt: skip
 # Longest prefix wins; the standard library and NumPy are always allowed. This table is the house.
 MAY_IMPORT = {
