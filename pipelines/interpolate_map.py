@@ -84,7 +84,7 @@ def open_map(url: str) -> Map:
     scale = 1.0
     if folder is not None and scaling_of(run) != "absolute":
         scale = fitted_scale(folder)
-    return Map(url, at, ids, labels, run, points.identity, scale)
+    return Map(url, at, ids, labels, run, points.identity | {"path": url}, scale)
 
 
 def scaling_of(run: dict[str, Any]) -> str:

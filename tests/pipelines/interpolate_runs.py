@@ -24,7 +24,7 @@ def npy(array):
     return file.getvalue()
 
 
-def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, **told):
+def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, overwrite=False, **told):
     """A result folder as run mds leaves it: coordinates at (n, d), made from `source`."""
     ids = [str(k) for k in range(len(at))] if ids is None else ids
     files = {"coordinates.npy": npy(np.asarray(at, np.float64)), "report.html": b"<html>"}
@@ -42,7 +42,8 @@ def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, **tol
         run = read_run(str(source))
         known |= {name: run[name] for name in ("app", "version", "config", "inputs")}
     run = {"normalized_stress": 0.015, "stress1": 0.1225, "source": known, **told}
-    with ResultFolder.create(str(url), app="mds", options={}, inputs=[given]) as results:
+    create = {"app": "mds", "options": {}, "inputs": [given], "overwrite": overwrite}
+    with ResultFolder.create(str(url), **create) as results:
         return results.finish(run, files)
 
 
