@@ -190,7 +190,7 @@ def make_files(
     if pages:
         files["performance.html"] = pages[0]
     known = run | {"status": "complete", "app": "interpolate", "inputs": job.inputs}
-    files["report.html"] = report_page(known, files["sample.npz"], log)
+    files["report.html"] = report_page(known, files, log)
     if results.resumed and not pages:
         results.folder.delete("performance.html")  # of a run that was killed while it finished
     return files
@@ -282,15 +282,19 @@ def report(url: str) -> bytes:
     """
     run, folder = read_run(url), open_folder(url)
     log = [json.loads(line) for line in folder.get("log.jsonl").splitlines()]
-    return report_page(run, folder.get("sample.npz"), log)
+    files = {name: folder.get(name) for name in ("sample.npz", "shepard.npz")}
+    return report_page(run, files, log)
 
 
-def report_page(run: dict[str, Any], sample: bytes, log: list[dict[str, Any]]) -> bytes:
-    """report.html from run.json, sample.npz and log.jsonl."""
+def report_page(run: dict[str, Any], files: dict[str, bytes], log: list[dict[str, Any]]) -> bytes:
+    """report.html from run.json, sample.npz, shepard.npz and log.jsonl."""
     lost = [line for line in log if line["event"] == "WorkerLost"]
     blocks = [line for line in log if line["event"] == "Block"]
     tasks = [{**line, "kind": "place", "block": line["index"]} for line in blocks]
-    with np.load(io.BytesIO(sample), allow_pickle=False) as arrays:
+    with (
+        np.load(io.BytesIO(files["sample.npz"]), allow_pickle=False) as arrays,
+        np.load(io.BytesIO(files["shepard.npz"]), allow_pickle=False) as shepard,
+    ):
         labels = {}
         for name in ("labels", "landmark_labels"):
             if name in arrays:
@@ -301,5 +305,6 @@ def report_page(run: dict[str, Any], sample: bytes, log: list[dict[str, Any]]) -
             coordinates=arrays["coordinates"], ids=texts_of(arrays["ids"]),
             landmarks=arrays["landmarks"], landmark_ids=texts_of(arrays["landmark_ids"]),
             columns=labels.get("labels"), landmark_columns=labels.get("landmark_labels"),
-            nearest=distances, stress=stress, timeline=tasks, random_state=run["random_state"],
+            nearest=distances, stress=stress, shepard=dict(shepard), timeline=tasks,
+            random_state=run["random_state"],
         )  # fmt: skip

@@ -15,6 +15,7 @@ from pipelines.report.page import build
 from pipelines.report.parts import Figure, Number, Row, Section, Table, Text
 from pipelines.report.provenance import mapping, setting
 from pipelines.report.running import run_section
+from pipelines.report.shepard import shepard_section
 
 CITATION = (
     "Bae S-H, Choi JY, Qiu J, Fox GC (2010) Dimension reduction and visualization of large "
@@ -34,6 +35,7 @@ def interpolate_report(
     landmark_columns: Mapping[str, Sequence] | None = None,
     nearest: np.ndarray | None = None,
     stress: np.ndarray | None = None,
+    shepard: Mapping | None = None,
     counts: np.ndarray | None = None,
     timeline: Sequence[Mapping] | None = None,
     random_state: int | None = None,
@@ -49,6 +51,7 @@ def interpolate_report(
     landmark_columns         {name: (m,) ...}; a name that stands in both is one column
     nearest (n,)             distance of each placed point to its nearest landmark, NaN = none
     stress (n,)              normalized stress of each placed point to its neighbours
+    shepard                  {"delta": (p,), "distance": (p,)} of placed points and landmarks
     counts (n,)              equal records that each placed point stands for
     timeline, random_state   as in mds_report
     """
@@ -69,6 +72,7 @@ def interpolate_report(
     sections = [
         map_section(drawn(cloud, random_state), m + max(total, n)),
         placement_section(run, nearest, stress),
+        *shepard_section(shepard),
         run_section(run, [task for task in timeline or () if isinstance(task, Mapping)]),
     ]
     return build(
@@ -97,7 +101,7 @@ def _places(coordinates, landmarks) -> tuple[np.ndarray, np.ndarray]:
 
 def _subtitle(run: Mapping) -> str:
     parts = ["Interpolation by majorisation"]
-    k = number(setting(run, "n_neighbors"))
+    k = number(setting(run, "k"))
     if np.isfinite(k):
         parts.append(f"{wording.count(k)} nearest landmarks")
     return wording.short(" · ".join([*parts, *crew(run)]), 300)
