@@ -69,8 +69,9 @@ class Browser:
         page = next(one["targetId"] for one in pages if one["type"] == "page")
         attach = {"targetId": page, "flatten": True}
         self._session = self.ask("Target.attachToTarget", **attach)["sessionId"]
-        for part in ("Page", "Runtime", "Performance"):
+        for part in ("Page", "Runtime"):
             self.ask(f"{part}.enable")
+        self.ask("Performance.enable", timeDomain="threadTicks")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -175,13 +176,19 @@ class Browser:
             self.mouse("mousePressed", x, y, button="left", clickCount=number)
             self.mouse("mouseReleased", x, y, button="left", clickCount=number)
 
+    def cpu_seconds(self) -> float:
+        """Seconds that the page's own thread has computed, whatever else the machine did."""
+        return self._metric("TaskDuration")
+
+    def _metric(self, name: str) -> float:
+        told = self.ask("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in told if one["name"] == name)
+
     def memory(self) -> dict[str, int]:
         """Bytes: of JavaScript objects, and resident in all processes of the browser."""
-        told = self.ask("Performance.getMetrics")["metrics"]
-        heap = next(one["value"] for one in told if one["name"] == "JSHeapUsedSize")
         parent = psutil.Process(self._process.pid)
         resident = 0
         for one in (parent, *parent.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 resident += one.memory_info().rss
-        return {"heap": int(heap), "resident": resident}
+        return {"heap": int(self._metric("JSHeapUsedSize")), "resident": resident}
