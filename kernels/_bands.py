@@ -111,20 +111,39 @@ def _at(groups, first, i, j):
 
 
 @njit
+def _copy_row(values, groups, first, i, begin, end, column, line):
+    """Columns begin..end-1 of row i, value by value; `line` begins at `column`."""
+    base = _at(groups, first, i, i // 16 * 16)
+    for j in range(max(begin, i + 1), end):
+        value = max(line[j - column], np.int16(-1))
+        ahead = j // 16 - i // 16
+        values[base + ahead * 64 + j % 16] = value
+        if ahead == 0:
+            values[_at(groups, first, j, i)] = value
+
+
+@njit
 def _copy(values, start, stop, n, row, column, block):
     groups, first = (n + 15) // 16, start // 16
-    for r in range(max(start - row, 0), min(stop - row, block.shape[0])):
-        i = row + r
-        base = _at(groups, first, i, i // 16 * 16)
-        for c in range(max(i + 1 - column, 0), min(n - column, block.shape[1])):
-            j = column + c
-            value = block[r, c]
-            if value < 0:
-                value = np.int16(-1)
-            ahead = j // 16 - i // 16
-            values[base + ahead * 64 + j % 16] = value
-            if ahead == 0:
-                values[_at(groups, first, j, i)] = value
+    i, last = max(start, row), min(stop, row + block.shape[0])
+    end = min(n, column + block.shape[1])
+    while i < last:
+        rows = min(4 - i % 4, last - i)
+        # cells behind the diagonal that the block has whole
+        low = min(max(i // 16 + 1, (column + 15) // 16) * 16, end)
+        high = max(end // 16 * 16, low)
+        if rows < 4:
+            low = high = end
+        for r in range(i, i + rows):
+            _copy_row(values, groups, first, r, column, low, column, block[r - row])
+            _copy_row(values, groups, first, r, high, end, column, block[r - row])
+        at = _at(groups, first, i, i // 16 * 16) + (low // 16 - i // 16) * 64
+        for j in range(low - column, high - column, 16):
+            for q in range(4):
+                for k in range(16):
+                    values[at + q * 16 + k] = max(block[i - row + q, j + k], np.int16(-1))
+            at += 64
+        i += rows
 
 
 @njit

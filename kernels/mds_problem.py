@@ -19,7 +19,7 @@ from kernels.mds import Band, Summary, Weighting, weight_of
 
 Over = Callable[..., list[Any]]
 NOISE = {"float64": 1e-13, "float32": 1e-7, "int16": 1e-7}  # of the stress, in parts of constant
-MOST_LANDMARKS = 1000  # of a classical start
+MOST_LANDMARKS = 500  # of a classical start
 
 
 class Problem(NamedTuple):
