@@ -32,6 +32,7 @@ MOST_BLOCKS = 64  # that smaller inputs are cut into
 FEWEST_SEQUENCES, FEWEST_ROWS, MOST_ROWS = 32, 2048, 65_536
 BLOCK_BYTES = 32 << 20  # of what a worker loads for a block
 BLOCK_LETTERS = 4 << 20  # of sequences, which travel with their blocks
+BLOCK_PLACES = 2**21  # nearest landmarks that are found for a block
 BLOCK_CELLS = 5e10  # about 10 s of one core: what a kill may cost
 PLACED_PER_SECOND = 3e5  # items of one core, measured distances apart
 FLOPS = 2e10  # landmarks x columns per second of one core
@@ -76,7 +77,8 @@ class Job:
     @property
     def usual_rows(self) -> int:
         """Rows of a block, for block size auto."""
-        n, most, fewest = self.new.n, float(MOST_ROWS), FEWEST_ROWS
+        n, fewest = self.new.n, FEWEST_ROWS
+        most = min(float(MOST_ROWS), max(BLOCK_PLACES // self.k, 1))
         if isinstance(self.new, NewSequences):
             fewest = FEWEST_SEQUENCES
             letters = max(float(self.new.records.lengths.mean()), 1.0)

@@ -16,6 +16,7 @@ import numpy as np
 from kernels import neighbours, swg
 
 COLUMNS = 1024  # landmarks that a block is aligned with at a time
+FEW = 64  # nearest landmarks that are found by insertion
 NONE = -1  # number of a landmark that there is not: fewer than k are known
 
 Nearest = tuple[np.ndarray, np.ndarray]  # numbers (b, k) int32, distances (b, k) float64
@@ -187,19 +188,39 @@ class KNearest:
     """The k smallest of each row, as columns come by in their order."""
 
     def __init__(self, rows: int, k: int):
-        self._numbers = np.full((rows, k), NONE, np.int32)
-        self._distances = np.full((rows, k), np.nan)
+        self._k = k
+        empty = np.full((rows, k), NONE, np.int32), np.full((rows, k), np.nan)
+        self._held: list[Nearest] = [empty]
 
     def add(self, start: int, values: np.ndarray) -> None:
         """Distances (rows, c) to the landmarks from `start` on."""
         own = np.arange(start, start + values.shape[1], dtype=np.int32)
-        numbers = np.hstack([self._numbers, np.broadcast_to(own, values.shape)])
-        both = np.hstack([self._distances, values])
-        chosen, self._distances = neighbours.select_block(both, self._numbers.shape[1])
+        self._held.append((np.broadcast_to(own, values.shape), values))
+        if sum(values.shape[1] for _, values in self._held) > 2 * self._k:
+            self._select()
+
+    def _select(self) -> None:
+        numbers, distances = map(np.hstack, zip(*self._held, strict=True))
+        chosen, nearest = smallest(distances, self._k)
         picked = np.take_along_axis(numbers, np.maximum(chosen, 0), 1)
-        self._numbers = np.where(chosen >= 0, picked, np.int32(NONE))
+        self._held = [(np.where(chosen >= 0, picked, np.int32(NONE)), nearest)]
 
     @property
     def found(self) -> Nearest:
         """Numbers (rows, k) int32 and distances (rows, k) float64."""
-        return self._numbers, self._distances
+        if len(self._held) > 1:
+            self._select()
+        return self._held[0]
+
+
+def smallest(distances: np.ndarray, k: int) -> Nearest:
+    """As neighbours.select_block, which inserts one by one: many are sorted."""
+    if k <= FEW:
+        return neighbours.select_block(distances, k)
+    with np.errstate(invalid="ignore"):
+        known = (distances >= 0) & (distances < np.inf)
+    values = np.where(known, distances, np.inf)
+    order = np.argsort(values, axis=1, kind="stable")[:, :k]
+    nearest = np.take_along_axis(values, order, 1)
+    some = nearest < np.inf
+    return np.where(some, order, NONE).astype(np.int32), np.where(some, nearest, np.nan)

@@ -139,3 +139,16 @@ def test_pieces__change_nothing(data):
     numbers, found = by_definition(distances, k)
     np.testing.assert_array_equal(kept.found[0], numbers)
     np.testing.assert_array_equal(kept.found[1], found)
+
+
+@given(st.integers(1, 90), st.integers(1, 40), st.integers(0, 99))
+def test_many_neighbours__are_sorted_to_the_same(m, step, seed):
+    rng = np.random.default_rng(seed)
+    distances = rng.integers(0, 9, (3, m)).astype(float)
+    distances[rng.random((3, m)) < 0.1] = np.nan
+    kept = KNearest(3, landmark_distances.FEW + 1)
+    for start in range(0, m, step):
+        kept.add(start, distances[:, start : start + step])
+    numbers, found = by_definition(distances, landmark_distances.FEW + 1)
+    np.testing.assert_array_equal(kept.found[0], numbers)
+    np.testing.assert_array_equal(kept.found[1], found)
