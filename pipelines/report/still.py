@@ -78,10 +78,14 @@ def _stroke(colour: str, moves: str, size: float) -> str:
     )
 
 
-def picture(paths: list[str], width: float, height: float, label: str, ends=()) -> Markup:
-    """Our own paths as one inline SVG that stretches to its box; label and ends as in `svg`."""
+def picture(
+    paths: list[str], width: float, height: float, label: str, ends=(), stretch: bool = True
+) -> Markup:
+    """Our own paths as one inline SVG that fills its box (stretched, or as it is in its middle);
+    label and ends as in `svg`."""
+    fit = "none" if stretch else "xMidYMid meet"
     below = "".join(f"<span>{end}</span>" for end in ends)
     return Markup(
-        f'<svg viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" role="img" '
+        f'<svg viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="{fit}" role="img" '
         f'aria-label="{label}">{"".join(paths)}</svg>'
     ) + Markup(f'<div class="ends">{below}</div>' if ends else "")

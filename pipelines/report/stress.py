@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from markupsafe import Markup
 
-from pipelines.report import wording
+from pipelines.report import still, wording
 from pipelines.report.convergence import best_of, run_ends, run_lines
 from pipelines.report.curves import curves
-from pipelines.report.figures import typed
+from pipelines.report.figures import STILL_WIDTH, typed
 from pipelines.report.iteration_rows import Iterations
 from pipelines.report.parts import Figure, Legend, Section, Table, Text
 
@@ -99,9 +100,18 @@ def _heated(figure: Figure, temperature: np.ndarray) -> Figure:
         figure,
         graph={"data": [*figure.graph["data"], line], "layout": layout},
         tips={"columns": [*figure.tips["columns"], tips]},
+        still=_heated_still(figure.still, order, temperature),
         summary=f"{figure.summary[:-1]}; annealed from temperature "
         f"{wording.number(float(np.nanmax(temperature)), 3)}.",
     )
+
+
+def _heated_still(picture: str, order: np.ndarray, temperature: np.ndarray) -> str:
+    """The still picture with the temperature from 0 below to its largest above."""
+    across = (0.01 + 0.98 * (order - 1) / max(len(order) - 1, 1)) * STILL_WIDTH
+    down = 980 - temperature / np.nanmax(temperature) * 960
+    path = still.line("--second", np.column_stack([across, down]), 1.6)
+    return picture.replace("</svg>", Markup(f"{path}</svg>"), 1)
 
 
 def _starts(ends: list[tuple[int, float, int]], best: int, name: str) -> Table:

@@ -306,6 +306,7 @@
     /* For printing: the view as a picture, since a page on paper has no WebGL. */
     still() {
       if (!this.painter) return;
+      this.figure.classList.toggle("other-colours", this.column !== this.columns[this.told.first]);
       this.paper = [255, 255, 255];
       this.drawNow(2);
       const image = this.print || make("img", { className: "print", alt: "" });

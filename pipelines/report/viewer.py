@@ -20,6 +20,7 @@ LEAST_REACH = 0.5
 FAR = 4.0  # distance of the eye, in radii of the cloud
 STILL_POINTS = 5_000
 STILL_WIDTH, STILL_HEIGHT = 1_200, 900  # units of the still picture
+MOST_NAMED = 24  # categories below the still picture
 COUNT_STEPS = 0.45  # how much wider a point is for each doubling of the records it stands for
 
 
@@ -124,7 +125,7 @@ def _still(points: Drawn, first: int, title: str) -> str:
         for colour in np.unique(paint[layer]).tolist():
             own = places[layer[paint[layer] == colour]]
             paths.append(still.dots(colour, own, dot_size(len(points.rows)) * 0.8))
-    return still.picture(paths, STILL_WIDTH, STILL_HEIGHT, title)
+    return still.picture(paths, STILL_WIDTH, STILL_HEIGHT, title, stretch=False)
 
 
 def _paint(points: Drawn, first: int) -> np.ndarray:
@@ -143,14 +144,13 @@ def _legend(points: Drawn, first: int) -> list[tuple[str, str]]:
     if not points.columns or not isinstance(points.columns[first], Category):
         return []
     column = points.columns[first]
-    most = min(column.own, 24)
+    most = min(column.own, MOST_NAMED)
+    shown = [*zip(column.colours[:most], range(most), strict=True)]
+    if column.none >= 0:
+        shown.append((colours.NO_CATEGORY, column.none))
     entries = [
-        (f"var({colour})", f"{text} ({wording.count(size)})")
-        for colour, text, size in zip(
-            column.colours[:most], column.texts[:most], column.sizes[:most], strict=True
-        )
+        (f"var({colour})", f"{column.texts[code]} ({wording.count(column.sizes[code])})")
+        for colour, code in shown
     ]
-    if column.own < len(column.texts) - (column.none >= 0):
-        rest = len(column.texts) - (column.none >= 0) - column.own
-        entries.append(("var(--c-other)", f"{wording.count(rest)} others"))
-    return entries
+    rest = len(column.texts) - len(shown)
+    return [*entries, ("transparent", f"and {wording.count(rest)} more")] if rest else entries

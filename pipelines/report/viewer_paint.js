@@ -2,7 +2,7 @@
 /* Paints points: with WebGL on a graphics card, else pixel by pixel on a plain canvas. Both look alike.
 
    scene: { n, places: Float32Array (n * 3), paint: Uint8Array (n * 4), sizes: Float32Array (n), shapes: Uint8Array (n) }
-     paint    red, green, blue, and 255 = shown, 128 = pale, 0 = hidden
+     paint    red, green, blue, and 255 = shown, 128 = pale and behind all others, 0 = hidden
      sizes    pixels across at the middle of the cloud; shapes 0 = round, 1 = a framed diamond
    view: { turn: [9], rows of a rotation, aim: [3], the point in the middle, unit: pixels of one at the middle,
      far: distance of the eye, grow: factor of sizes, width, height: CSS pixels, sharp: device pixels in one,
@@ -22,12 +22,14 @@ const whorlPaint = (() => {
       gl_PointSize = 0.0;
       gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
       if (paint.a < 0.25 || away < ${NEAREST}) return;
-      gl_Position = vec4(seen.xy * unit * far, clamp((away - far) / 4.0, -0.99, 0.99) * away, away);
+      bool pale = paint.a < 0.75;
+      float depth = clamp((away - far) / 4.0, -0.99, 0.99) * 0.49 + (pale ? 0.5 : -0.5);
+      gl_Position = vec4(seen.xy * unit * far, depth * away, away);
       wide = max(mark.x * grow * far / away, 1.5) * sharp;
       gl_PointSize = wide + 1.0;
       shape = mark.y;
       float fade = clamp((away - far + 0.9) / 1.9, 0.0, 1.0) * ${FADE};
-      fade = paint.a < 0.75 ? 0.85 : fade;
+      fade = pale ? 0.85 : fade;
       colour = vec4(mix(paint.rgb, paper, fade), paint.a);
     }`;
   const PIXEL = `
@@ -141,13 +143,13 @@ const whorlPaint = (() => {
   function plain(canvas) {
     const pen = canvas.getContext("2d");
     let scene = null, seen = null, picture = null, depth = null, pixels = null;
-    const stamps = new Map(); /* of a width and shape: offsets and which of them are the rim */
+    const stamps = new Map(); /* of a width and shape: offsets from a corner and whether they are the rim */
     function stamp(wide, shape) {
       const key = wide * 2 + shape;
       if (stamps.has(key)) return stamps.get(key);
-      const radius = wide / 2, reach = Math.ceil(radius), found = [];
-      for (let y = -reach; y <= reach; y++) for (let x = -reach; x <= reach; x++) {
-        const away = shape ? Math.abs(x) + Math.abs(y) : Math.hypot(x, y);
+      const radius = wide / 2, middle = (wide - 1) / 2, found = [];
+      for (let y = 0; y < wide; y++) for (let x = 0; x < wide; x++) {
+        const right = Math.abs(x - middle), down = Math.abs(y - middle), away = shape ? right + down : Math.hypot(right, down);
         if (away <= radius) found.push(x, y, away > radius - (shape ? 1.6 : 1.1) && (shape || wide > 5) ? 1 : 0);
       }
       stamps.set(key, found);
@@ -180,13 +182,14 @@ const whorlPaint = (() => {
           const blue = paint[k + 2] + (paper[2] - paint[k + 2]) * fade, edge = shape ? ink : paper, how = shape ? 0.85 : 0.55;
           const own = word(red, green, blue), rim = word(red + (edge[0] - red) * how, green + (edge[1] - green) * how, blue + (edge[2] - blue) * how);
           const wide = Math.max(1, Math.round(across(scene, view, near, i) * sharp)), dots = stamp(wide, shape);
-          const left = Math.round(seen.x[i] * sharp), top = Math.round(seen.y[i] * sharp);
+          const left = Math.round(seen.x[i] * sharp - wide / 2), top = Math.round(seen.y[i] * sharp - wide / 2);
+          const front = near + (paint[k + 3] === 255 ? 10 : 0); /* pale points never hide others */
           for (let d = 0; d < dots.length; d += 3) {
             const x = left + dots[d], y = top + dots[d + 1];
             if (x < 0 || y < 0 || x >= width || y >= height) continue;
             const at = y * width + x;
-            if (depth[at] > near) continue;
-            depth[at] = near;
+            if (depth[at] > front) continue;
+            depth[at] = front;
             pixels[at] = dots[d + 2] ? rim : own;
           }
         }

@@ -28,6 +28,7 @@ def test_stress__temperature_has_an_axis_of_its_own():
     assert decoded(heat["y"]).max() == 3.0
     assert found.graph["layout"]["yaxis2"]["side"] == "right"
     assert len(found.tips["columns"]) == 2
+    assert "var(--second)" in found.still
     assert len(figure(stress_rows(20)).graph["data"]) == 1
 
 
