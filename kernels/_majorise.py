@@ -52,17 +52,18 @@ def batch_for(k: int, d: int, tol: float) -> Batch:
 
 
 @njit
-def place_rows(indices, distances, at, max_iter, batch, placed):
-    """placed (n, d) from indices and distances (n, k) and the landmarks' positions at (m, d)."""
+def place_rows(indices, distances, at, max_iter, batch, placed, cut_off):
+    """placed (n, d) from indices and distances (n, k) and the landmarks' positions at (m, d);
+    cut_off (n,) bool: those that took all the steps they may."""
     k, d, row, n = indices.shape[1], at.shape[1], np.int64(0), indices.shape[0]
     while row < n:
-        row, count = gather(row, indices, distances, at, batch, placed)
+        row, count = gather(row, indices, distances, at, batch, placed, cut_off)
         start_items(count, k, d, batch)
-        move_items(count, k, d, max_iter, row == n, batch, placed)
+        move_items(count, k, d, max_iter, row == n, batch, placed, cut_off)
 
 
 @njit
-def gather(row, indices, distances, at, batch, placed):
+def gather(row, indices, distances, at, batch, placed, cut_off):
     """Fill the batch with items from `row` on; those without a way to go are placed at once.
     Returns the row after the last one, and how many items the batch has."""
     k, d, count = indices.shape[1], at.shape[1], 0
@@ -80,6 +81,7 @@ def gather(row, indices, distances, at, batch, placed):
                 anchors[(first + known) * d + c] = at[number, c]
             known += 1
         if known == 0 or on >= 0:
+            cut_off[row] = False
             for c in range(d):
                 placed[row, c] = at[on, c] if on >= 0 else np.nan
         else:
@@ -150,7 +152,7 @@ def normal_to_hull(item, known, k, d, batch):
 
 
 @njit
-def move_items(count, k, d, max_iter, is_last, batch, placed):
+def move_items(count, k, d, max_iter, is_last, batch, placed, cut_off):
     """Move the items of the batch, and write where they have arrived, until there is room for the
     next batch; if this is the last one until all have arrived."""
     known, deltas, in_lane = batch.known, batch.deltas, batch.in_lane
@@ -190,6 +192,7 @@ def move_items(count, k, d, max_iter, is_last, batch, placed):
         while arrived:
             lane = lowest_bit(arrived)
             arrived &= arrived - 1
+            cut_off[in_lane[lane]] = items[3 * ITEMS + lane] < 0
             for c in range(d):
                 placed[in_lane[lane], c] = z[c * ITEMS + lane]
             in_lane[lane] = -1

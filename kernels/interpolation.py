@@ -54,32 +54,43 @@ def interpolate(
         raise ValueError(f"embedding has {len(at)} rows, landmarks {len(landmarks)}")
     search = Search(points, landmarks, min(k, len(at)))
     placed = np.empty((len(search.points), at.shape[1]))
+    cut_off = np.empty(len(placed), np.bool_)
 
     def place(start: int, stop: int) -> None:
         search.rows(start, stop)
         rows, (_, many) = slice(start, stop), search.indices.shape
         batch = batch_for(many, at.shape[1], TOL)
-        place_rows(search.indices[rows], search.distances[rows], at, MAX_ITER, batch, placed[rows])
+        found = (search.indices[rows], search.distances[rows], at)
+        place_rows(*found, MAX_ITER, batch, placed[rows], cut_off[rows])
 
     over_rows(place, len(placed), n_threads)
     return placed
 
 
 def place_block(
-    indices: Any, distances: Any, landmarks_at: Any, *, max_iter: int = MAX_ITER, tol: float = TOL
+    indices: Any,
+    distances: Any,
+    landmarks_at: Any,
+    *,
+    max_iter: int = MAX_ITER,
+    tol: float = TOL,
+    cut_off: np.ndarray | None = None,
 ) -> np.ndarray:
     """Positions (n, d) float64 of items whose distances to some landmarks are known.
 
     indices (n, k) int32, distances (n, k)   landmarks and distances to them, nearest first;
                               missing are an index below 0, and a NaN, infinite or negative distance
     landmarks_at (m, d)       positions on the map, finite
+    cut_off (n,) bool         is told which items took max_iter steps: they have not converged
     Items without a known distance get NaN.
     """
     at = _embedding_of(landmarks_at)
     numbers, given = _pairs_of(indices, distances, len(at))
     placed = np.empty((len(numbers), at.shape[1]))
     batch = batch_for(numbers.shape[1], at.shape[1], tol)
-    place_rows(numbers, given, at, max_iter, batch, placed)
+    if cut_off is None:
+        cut_off = np.empty(len(placed), np.bool_)
+    place_rows(numbers, given, at, max_iter, batch, placed, cut_off)
     return placed
 
 

@@ -77,7 +77,7 @@ class Done(NamedTuple):
     """What the driver keeps of a finished block. Sums are of squares, over items that are placed.
 
     unplaced     items without a known distance, at NaN     on_landmark   items at distance 0 of one
-    falling      items whose stress one more step would lower by tol
+    cut_off      items that took max_iter steps, so have not converged
     residual, square          against the k nearest landmarks
     all_residual, all_square  against all landmarks, of the sampled items
     labelled, agree           placed items with a label and a labelled nearest landmark on the map
@@ -90,7 +90,7 @@ class Done(NamedTuple):
     items: int
     unplaced: int
     on_landmark: int
-    falling: int
+    cut_off: int
     residual: float
     square: float
     all_residual: float
@@ -143,12 +143,12 @@ def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
     started = time.time()
     found = there.landmarks.nearest(load_block(block.source), what.k, block.sampled, what.n_threads)
     scaled = Found(found.numbers, found.distances * there.scale, found.whole * there.scale)
-    at = placed(scaled, there, what)
+    at, cut_off = placed(scaled, there, what)
     residuals, squares = interpolation.placement_stress(
         at, scaled.numbers, scaled.distances, there.at
     )
     pairs = sampled_pairs(scaled.whole, at[block.sampled], there.at)
-    told = counts_of(scaled, at, there, what) | agreement(block, at, there) | sums_of(pairs)
+    told = counts_of(scaled, cut_off) | agreement(block, at, there) | sums_of(pairs)
     told |= {"residual": float(np.nansum(residuals)), "square": float(squares.sum())}
     facts = np.stack([found.distances[:, 0], share_of(residuals, squares)], axis=1)
     parts = {
@@ -166,18 +166,19 @@ def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
     return Done.of(record)
 
 
-def placed(found: Found, there: OnMap, what: Work) -> np.ndarray:
-    """(b, d) float64: where the items of a block lie."""
+def placed(found: Found, there: OnMap, what: Work) -> tuple[np.ndarray, np.ndarray]:
+    """Where the items of a block lie, (b, d) float64, and whether they took all their steps."""
     at = np.empty((len(found.numbers), there.at.shape[1]))
+    cut_off = np.empty(len(at), np.bool_)
 
     def fill(start: int, stop: int) -> None:
         at[start:stop] = interpolation.place_block(
             found.numbers[start:stop], found.distances[start:stop], there.at,
-            max_iter=what.max_iter, tol=what.tol,
+            max_iter=what.max_iter, tol=what.tol, cut_off=cut_off[start:stop],
         )  # fmt: skip
 
     neighbours.over_rows(fill, len(at), what.n_threads)
-    return at
+    return at, cut_off
 
 
 def store(what: Work, name: str, index: int, data: bytes) -> ChunkWritten:
@@ -197,33 +198,14 @@ def share_of(residuals: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return np.divide(residuals, squares, out=residuals.copy(), where=squares > 0)
 
 
-def counts_of(found: Found, at: np.ndarray, there: OnMap, what: Work) -> dict[str, int]:
+def counts_of(found: Found, cut_off: np.ndarray) -> dict[str, int]:
     """Items of a block without a place, on a landmark, and not converged."""
     known = found.numbers[:, 0] >= 0
-    on = known & (found.distances[:, 0] == 0)
-    free = known & ~on
-    near = Found(found.numbers[free], found.distances[free], found.whole)
-    falling = still_falling(near, at[free], there.at, what.tol)
     return {
-        "unplaced": int((~known).sum()), "on_landmark": int(on.sum()),
-        "falling": int(falling.sum()),
-    }  # fmt: skip
-
-
-def still_falling(found: Found, at: np.ndarray, anchors: np.ndarray, tol: float) -> np.ndarray:
-    """(b,) bool: whether one more step would lower an item's stress by tol or more, and more than
-    by rounding."""
-    before, squares = interpolation.placement_stress(at, found.numbers, found.distances, anchors)
-    known = found.numbers >= 0
-    delta = np.where(known, found.distances, 0.0)
-    near = anchors[np.where(known, found.numbers, 0)]
-    apart = at[:, None, :] - near
-    length = np.sqrt(np.square(apart).sum(axis=2))
-    ratio = np.divide(delta, length, out=np.zeros_like(delta), where=length > 0)
-    steps = np.where(known[:, :, None], near + ratio[:, :, None] * apart, 0.0)
-    moved = steps.sum(axis=1) / np.maximum(known.sum(axis=1), 1)[:, None]
-    after, _ = interpolation.placement_stress(moved, found.numbers, found.distances, anchors)
-    return before - after >= max(tol, 1e-12) * squares
+        "unplaced": int((~known).sum()),
+        "on_landmark": int((known & (found.distances[:, 0] == 0)).sum()),
+        "cut_off": int(cut_off.sum()),
+    }
 
 
 def agreement(block: Block, at: np.ndarray, there: OnMap) -> dict[str, int]:

@@ -25,7 +25,7 @@ from pipelines.run_steps import provenance
 from storage.folder import Folder, open_folder
 
 SUMS = ("residual", "square", "all_residual", "all_square")
-COUNTS = ("items", "unplaced", "on_landmark", "falling", "labelled", "agree")
+COUNTS = ("items", "unplaced", "on_landmark", "cut_off", "labelled", "agree")
 SHOWN_ITEMS = 100_000  # that the report shows
 HEAD = 4096  # bytes of a file that tell what it is
 AXES = ("x", "y", "z")
@@ -50,7 +50,7 @@ def summarise(
         "placed": placed,
         "unplaced": total["unplaced"],
         "on_landmark": total["on_landmark"],
-        "not_converged": total["falling"],
+        "not_converged": total["cut_off"],
         **stress_facts(job, total),
         "blocks": {
             "total": len(job.ranges), "done": len(done), "done_before": earlier,
@@ -104,10 +104,10 @@ def result_warnings(total: dict[str, Any]) -> list[str]:
             f"{total['unplaced']:,} of {n:,} items ({share:.2g} %) have no known distance to a "
             "landmark: their coordinates are NaN"
         )
-    if total["falling"]:
-        share = 100 * total["falling"] / n
+    if total["cut_off"]:
+        share = 100 * total["cut_off"] / n
         found.append(
-            f"the placement of {total['falling']:,} of {n:,} items ({share:.2g} %) has not "
+            f"the placement of {total['cut_off']:,} of {n:,} items ({share:.2g} %) has not "
             "converged; raise --max-iter or --tol"
         )
     return found
@@ -226,7 +226,7 @@ def shepard_file(job: Job, results: ResultFolder, done: Sequence[Done]) -> bytes
 
 def sample_file(job: Job, results: ResultFolder, done: Sequence[Done]) -> bytes:
     """sample.npz: what the report shows of items and landmarks, so that it can be written again."""
-    n, new = job.new.n, job.new
+    n, new, names = job.new.n, job.new, job.map.names
     rows = np.arange(n)
     if n > SHOWN_ITEMS:
         rng = np.random.default_rng((job.options.random_state, 0x5A3F))
@@ -238,7 +238,7 @@ def sample_file(job: Job, results: ResultFolder, done: Sequence[Done]) -> bytes:
         "facts": picked(job, results, done, FACTS, rows, 2),
         "ids": texts(ids),
         "landmarks": job.map.at[job.chosen],
-        "landmark_ids": texts([job.map.names[k] for k in job.chosen]),
+        "landmark_ids": texts([names[k] for k in job.chosen]),
     }
     if job.labels is not None:
         arrays["labels"] = texts([job.labels[row] or "" for row in rows])

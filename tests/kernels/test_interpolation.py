@@ -66,6 +66,19 @@ def test_place_block__stress_never_rises():
     assert np.median(before / squares) < 0.3
 
 
+def test_place_block__tells_which_items_took_all_their_steps():
+    indices, distances, at = problem(300, 60, 3, 10, noise=1.0)
+    distances[3], distances[7, 0] = np.nan, 0
+    before, cut_off = np.ones(300, bool), np.empty(300, bool)
+    for steps, most in ((0, 298), (1, 298), (20, 290), (5000, 0)):
+        found = interpolation.place_block(indices, distances, at, max_iter=steps, cut_off=cut_off)
+        further = interpolation.place_block(indices, distances, at, max_iter=2 * steps + 9)
+        np.testing.assert_array_equal(found[~cut_off], further[~cut_off])
+        assert cut_off.sum() == most if steps <= 1 else cut_off.sum() <= most
+        assert (cut_off <= before).all()
+        before = cut_off.copy()
+
+
 def test_place_block__ends_in_a_minimum():
     """Least squares from there finds nothing lower nearby, and hardly moves."""
     indices, distances, at = problem(40, 80, 3, 10)
