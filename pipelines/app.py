@@ -57,10 +57,14 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def same_option(config_class: type, name: str) -> Any:
-    """The option of another application: what that one declares, for it is passed on to it."""
+def same_option(config_class: type, name: str, **changes: Any) -> Any:
+    """The option of another application, declared there, for an application that passes it on.
+
+    changes   `default`, and what option() takes, where they differ
+    """
     field = config_class.__dataclass_fields__[name]
-    return dataclasses.field(default=field.default, metadata=field.metadata)
+    default = changes.pop("default", field.default)
+    return dataclasses.field(default=default, metadata={**field.metadata, **changes})
 
 
 def flag_name(name: str) -> str:

@@ -34,14 +34,13 @@ class Config(swg.Config, IterativeOptions):
 
     KEEP_BYTES: ClassVar[tuple[str, ...]] = ()
 
-    dtype: str = option(
-        "auto", "Numbers of the matrix; auto is float32, from 10,000 sequences on int16 for "
-        "distances from 0 to 1.", choices=("auto", "float32", "float64", "float16", "int16"),
+    dtype: str = same_option(
+        swg.Config, "dtype", default="auto",
+        choices=("auto", "float32", "float64", "float16", "int16"),
+        help="Numbers of the matrix; auto is float32, from 10,000 sequences on int16 for distances "
+        "from 0 to 1.",
     )  # fmt: skip
-    triangle: str = option(
-        "upper", "Store the whole matrix, or only blocks on and above the diagonal.",
-        choices=("full", "upper"),
-    )  # fmt: skip
+    triangle: str = same_option(swg.Config, "triangle", default="upper")
     mode: str = option(
         "auto", "Align all pairs, or landmarks with each other and all others with them; auto goes "
         "by --max-minutes and memory.", choices=("auto", "all-pairs", "landmarks"),
@@ -59,16 +58,19 @@ class Config(swg.Config, IterativeOptions):
         choices=("maximin", "random"),
     )  # fmt: skip
     n_components: int = same_option(mds.Config, "n_components")
-    weights: str = option(
-        "none", "Weight of each pair in the map: 1, 1/distance, or distance^P.",
+    weights: str = same_option(
+        mds.Config, "weights", help="Weight of each pair in the map: 1, 1/distance, or distance^P.",
         metavar="none|sammon|power:P",
     )  # fmt: skip
     n_init: int = same_option(mds.Config, "n_init")
     anneal: bool = same_option(mds.Config, "anneal")
     cooling: float = same_option(mds.Config, "cooling")
-    max_iter: int = same_option(mds.Config, "max_iter")
-    tol: float = same_option(mds.Config, "tol")
-    k: int = same_option(interpolate.Config, "k")
+    max_iter: int = same_option(mds.Config, "max_iter", default=2000)
+    tol: float = same_option(mds.Config, "tol", default=1e-7)
+    k: int | None = same_option(
+        interpolate.Config, "k", help="Nearest landmarks that another sequence is placed by.",
+        default=None, shown_default="all of them",
+    )  # fmt: skip
     linkage: str = same_option(cluster.Config, "linkage")
     n_clusters: int | None = same_option(cluster.Config, "n_clusters")
     threshold: float | None = same_option(cluster.Config, "threshold")

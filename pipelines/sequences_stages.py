@@ -109,7 +109,7 @@ def compute_stages(job: Job, engine: Engine, results: ResultFolder) -> Stages:
         placed = np.setdiff1d(np.arange(job.distinct.n), aligned)
         if len(placed):
             config = interpolate.Config(
-                way.fasta("placed", placed), onto=way.url("map"), k=job.config.k
+                way.fasta("placed", placed), onto=way.url("map"), k=job.config.k or len(aligned)
             )
             way.stage("placed", interpolate, config)
     return Stages(aligned, placed, way.runs)
