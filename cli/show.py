@@ -65,6 +65,7 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     found += [("blocks", blocks_text(run.get("blocks", {}), run.get("workers_lost", 0)))]
     if "checkpoint" in run:
         found += [("checkpoint", f"after {units.count(run['checkpoint'], 'iteration')}")]
+    found += [("sequences", sequences_text(run))]
     found += [("points", points_text(run)), ("clusters", clusters_text(run))]
     found += [("distances", distances_text(run)), ("map", map_text(run))]
     found += [("placed", placed_text(run))]
@@ -115,9 +116,21 @@ def labels_text(run: dict[str, Any]) -> str:
 def agreement_text(run: dict[str, Any]) -> str:
     """'ARI 0.997, NMI 0.994, 1-NN agreement 0.999', as far as labels told it."""
     known = run.get("labels") or {}
-    names = {"ari": "ARI", "nmi": "NMI", "one_nn": "1-NN agreement"}
+    names = {
+        "ari": "ARI", "nmi": "NMI", "one_nn": "1-NN agreement",
+        "one_nn_distances": "1-NN agreement of distances", "one_nn_map": "on the map",
+    }  # fmt: skip
     told = [f"{names[key]} {known[key]:.3f}" for key in names if known.get(key) is not None]
     return ", ".join(told)
+
+
+def sequences_text(run: dict[str, Any]) -> str:
+    """'28,645, of which 26,419 distinct, around 2,000 landmarks', as far as run sequences tells."""
+    if "distinct" not in run:
+        return ""
+    how = f"around {run['landmarks']:,} landmarks" if run["landmarks"] else "all pairs"
+    some = f", of which {run['distinct']:,} distinct" if run["duplicates"] else ""
+    return f"{run['records']:,}{some}, {how}"
 
 
 def points_text(run: dict[str, Any]) -> str:

@@ -188,28 +188,45 @@ def summarise(
     for name, run in stages.runs.items():
         warnings += [f"{name}: {text}" for text in run.get("warnings", [])]
     lost = sum(run.get("workers_lost", 0) for run in stages.runs.values())
-    return (
-        provenance(job, engine, lost)
-        | {
-            "records": job.records.n,
-            "distinct": job.distinct.n,
-            "duplicates": job.distinct.duplicates,
-            "mode": job.choice.mode,
-            "landmarks": job.choice.landmarks,
-            "distance": job.config.distance,
-            "n_components": job.config.n_components,
-            "n_clusters": len(sizes),
-            "sizes": [int(size) for size in sizes],
-            **{key: there.get(key) for key in FACTS},
-            "stages": {
-                name: {"app": run["app"], "seconds": run["seconds"]}
-                for name, run in stages.runs.items()
-            },
-            "warnings": list(dict.fromkeys(warnings)),
-            "plan": job.plan,
-        }
-        | ({"labels": labels, "one_nn": labels["one_nn_map"]} if labels else {})
-    )
+    told = {"labels": labels, "one_nn": labels["one_nn_map"]} if labels else {}
+    if "placed" in stages.runs:
+        told["placement"] = placement_facts(stages)
+    return provenance(job, engine, lost) | {
+        "records": job.records.n,
+        "distinct": job.distinct.n,
+        "duplicates": job.distinct.duplicates,
+        "mode": job.choice.mode,
+        "landmarks": job.choice.landmarks,
+        "distance": job.config.distance,
+        "n_components": job.config.n_components,
+        "n_clusters": len(sizes),
+        "sizes": [int(size) for size in sizes],
+        **{key: there.get(key) for key in FACTS},
+        **clusters_facts(job, stages.runs["clusters"]),
+        "stages": {
+            name: {"app": run["app"], "seconds": run["seconds"]}
+            for name, run in stages.runs.items()
+        },
+        "warnings": list(dict.fromkeys(warnings)),
+        "plan": job.plan,
+        **told,
+    }
+
+
+def clusters_facts(job: Job, run: dict[str, Any]) -> dict[str, Any]:
+    """How the distances were linked and cut; silhouettes by cluster where the numbers of the
+    clusters are the stage's."""
+    names = ["linkage", "cut", "silhouette", "elbow"]
+    names += [] if job.choice.landmarks else ["silhouettes"]
+    return {name: run[name] for name in names if run.get(name) is not None}
+
+
+def placement_facts(stages: Stages) -> dict[str, Any]:
+    """How well the others fit among the landmarks, beside the landmarks' own stress."""
+    run = stages.runs["placed"]
+    names = ("n", "unplaced", "not_converged", "normalized_stress", "sampled")
+    there = {key: stages.runs["map"].get(key) for key in ("n", "normalized_stress")}
+    return {name: run[name] for name in names if name in run} | {"landmarks": there}
 
 
 def make_files(

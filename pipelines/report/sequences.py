@@ -18,7 +18,7 @@ from pipelines.report.mds import map_numbers, time_numbers, without_logs
 from pipelines.report.page import build
 from pipelines.report.partitions import data_section
 from pipelines.report.parts import Number, Section
-from pipelines.report.provenance import setting
+from pipelines.report.provenance import mapping, setting
 from pipelines.report.running import run_section
 from pipelines.report.shepard import shepard_section
 from pipelines.report.stress import stress_section
@@ -71,7 +71,8 @@ def sequences_report(
 
     run                  run.json as a dict (schema 1); any key may be missing. Told where they are:
                          records, distinct (or n), duplicates, stress, n_iter, labels {one_nn, ari,
-                         nmi}, silhouettes, seconds, phases
+                         nmi}, silhouettes, seconds, phases, placement {normalized_stress,
+                         landmarks {normalized_stress}}
     coordinates (n, d)   of the n distinct sequences; ids (n,) foreign texts
     clusters (n,)        1 .. k, the largest is 1; lengths (n,) letters; labels (n,) None = missing
     columns              {name: (n,) texts or numbers}: more to colour by
@@ -92,7 +93,9 @@ def sequences_report(
         )
     sections += [*matrix_section(scaled.sample, ids, groups, n)]
     sections += shepard_section(scaled.shepard, setting(run, "scaling"))
-    sections += [] if placed is None else [placement_section(run, scaled.nearest, scaled.stress)]
+    if placed is not None:
+        told_of = mapping(run, "placement")
+        sections.append(placement_section(told_of, scaled.nearest, scaled.stress))
     sections += stress_section(run, told) if len(told) else []
     sections += _lengths(lengths, run)
     sections += [iteration_section(scaled.rows, scaled.timeline)] if len(told) else []
