@@ -101,7 +101,9 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
             "clusters": ended - linked,
         }
     }
-    files = make_files(job, results, summary, given, found, seen, pages)
+    files = make_files(job, summary, given, found, seen, pages)
+    if results.resumed and not pages:
+        results.folder.delete("performance.html")  # of a run that was killed while it finished
     summary["phases"]["report"] = clock() - ended
     summary["seconds"] = sum(summary["phases"].values())
     return results.finish(summary, files, keep_work=job.options.keep_work)

@@ -22,7 +22,7 @@ from pipelines.run_steps import refuse_gang
 if TYPE_CHECKING:
     from pipelines.cluster import Config
 
-PAIRS_PER_SECOND = 1e7  # linked, and looked at afterwards
+PAIRS_PER_SECOND = 4e6  # linked, and looked at afterwards
 READ_BYTES_PER_SECOND = 4e8
 BAND_PAIRS = 2**24  # read at a time, at most
 ROWS = 16  # a band begins at a multiple of so many

@@ -33,8 +33,8 @@ from pipelines.linkage import (
 from pipelines.linkage_choice import CutQuality, best_cut, cut_qualities, numbers_tried
 from pipelines.neighbours import agreement
 from pipelines.report import cluster_report
-from pipelines.results import ResultFolder, read_run
-from pipelines.run_steps import provenance
+from pipelines.results import read_run
+from pipelines.run_steps import provenance, source_facts
 from storage.folder import open_folder
 
 NOT_EUCLIDEAN = 1e-3  # share of negative squares that rounding (of int16 too) does not reach
@@ -110,7 +110,7 @@ def summarise(
         "cophenetic_correlation": found.cophenetic,
         "missing_pairs": given.missing,
         "filled_with": given.filled,
-        "source": {"format": job.matrix.format, **job.matrix.attributes},
+        "source": source_facts(job.matrix),
         "bytes": {"input": job.matrix.nbytes, "distances": given.distances.nbytes},
         "warnings": [*warnings, *result_warnings(job, given, found)],
         "plan": job.plan,
@@ -141,8 +141,8 @@ def elbow_facts(found: Found) -> dict[str, Any]:
 
 
 def make_files(
-    job: Job, results: ResultFolder, run: dict[str, Any], given: Given, found: Found,
-    seen: Happenings, pages: list[bytes],
+    job: Job, run: dict[str, Any], given: Given, found: Found, seen: Happenings,
+    pages: list[bytes],
 ) -> dict[str, bytes]:  # fmt: skip
     """Tables, tree, log and report: name -> bytes. Adds what the true labels tell to run."""
     facts = true_labels_facts(job, given, found)
@@ -158,8 +158,6 @@ def make_files(
     }
     if pages:
         files["performance.html"] = pages[0]
-    elif results.resumed:
-        results.folder.delete("performance.html")  # of a run that was killed while it finished
     known = run | {"status": "complete", "app": "cluster", "inputs": job.inputs}
     files["report.html"] = report_page(known, files.__getitem__)
     return files

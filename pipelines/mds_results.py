@@ -29,7 +29,7 @@ from pipelines.mds_trials import Trial, Trials
 from pipelines.plan_words import count
 from pipelines.report.mds import mds_report
 from pipelines.results import read_run
-from pipelines.run_steps import provenance
+from pipelines.run_steps import provenance, source_facts
 from storage.folder import open_folder
 
 COLUMNS = (
@@ -99,29 +99,13 @@ def summarise(trials: Trials, found: Found, room: list[str]) -> dict[str, Any]:
         "pairs": job.pairs,
         "missing_pairs": job.pairs - int(problem.known),
         "largest": problem.high,
-        "source": source_facts(job),
+        "source": source_facts(job.matrix),
         "iterations": iteration_facts(log),
         "partitions": engine.partition_facts(trials.partitions),
         "bytes": {"input": sum(each["bytes"] for each in job.inputs), "distances": job.nbytes},
         "warnings": [*warnings, *result_warnings(trials, found)],
         "plan": job.plan,
     }  # fmt: skip
-
-
-def source_facts(job: Job) -> dict[str, Any]:
-    """Where the distances came from: of a result what its run.json says, so that distances of
-    other records can be computed in the same way."""
-    matrix = job.matrix
-    facts: dict[str, Any] = {
-        "url": matrix.url,
-        "format": matrix.format,
-        "dtype": str(matrix.dtype),
-        "attributes": matrix.attributes,
-    }
-    if matrix.format == "result":
-        run = read_run(matrix.url)
-        facts |= {key: run[key] for key in ("app", "version", "config", "inputs") if key in run}
-    return facts
 
 
 def result_warnings(trials: Trials, found: Found) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.app import RunOptions, byte_changing_values, merged_values
 from pipelines.engine import Engine, check_token, refuse_if_too_big, scratch
 from pipelines.errors import UsageProblem
 from pipelines.machine import host, versions
-from pipelines.results import ResultFolder
+from pipelines.results import ResultFolder, read_run
+
+if TYPE_CHECKING:
+    from pipelines.formats.dissimilarities import Dissimilarities
 
 
 def open_results(app: str, job: Any, config: Any, options: RunOptions) -> ResultFolder:
@@ -98,3 +101,18 @@ def resolved_values(job: Any) -> dict[str, dict[str, Any]]:
         for name, value in job.resolved.items()
         if rows[name]["value"] != value
     }
+
+
+def source_facts(matrix: Dissimilarities) -> dict[str, Any]:
+    """Where distances came from: of a result what its run.json says, so that distances of other
+    records can be computed in the same way."""
+    facts: dict[str, Any] = {
+        "url": matrix.url,
+        "format": matrix.format,
+        "dtype": str(matrix.dtype),
+        "attributes": matrix.attributes,
+    }
+    if matrix.format == "result":
+        run = read_run(matrix.url)
+        facts |= {key: run[key] for key in ("app", "version", "config", "inputs") if key in run}
+    return facts

@@ -85,7 +85,7 @@ def test_medoids_and_tables__tell_the_records(tmp_path, no_report):
         pairs = max(size * (size - 1), 1)
         assert float(row["mean"]) == pytest.approx(within.sum() / pairs, rel=1e-6)
     assert "'it''s 3 <b>'" in (tmp_path / "out/dendrogram.nwk").read_text()
-    assert told["source"]["distance_range"] == [0, 1]
+    assert told["source"]["attributes"]["distance_range"] == [0, 1]
 
 
 @pytest.mark.parametrize("triangle", ["upper", "full"])
