@@ -57,25 +57,7 @@ def run(
     random_state: int = 0,
     n_threads: int | None = None,
 ) -> Smacof:
-    """Multidimensional scaling of a matrix in memory, on all cores of this machine.
-
-    dissimilarities (n, n)  symmetric, 0 on the diagonal; NaN: missing, not negative otherwise
-    weights        'none', 'sammon' (1 / delta), 'power:P' (delta^P) or (n, n) float, symmetric
-    init           'classical' (Torgerson), 'random', or (n, d): where the first start begins; the
-                   others begin at random
-    n_init         starts, of which the one with the smallest stress is kept
-    anneal         deterministic annealing, each temperature `cooling` times the one before
-    relax          steps of twice the Guttman transform, wherever they lower the stress
-    max_iter, tol  transforms at most; stop when one lowers the stress by less than tol times
-                   the sum of w dist^2
-    cg_tol         of the linear system of a weighted transform, relative to its first residual
-    scaling        'absolute'; 'ratio': a common factor is free, and the map has the scale at which
-                   the squared disparities have the mean 1; 'ordinal': any increasing function
-                   (isotonic regression) of at most 5,000 records
-    dtype          how dissimilarities are kept: int16 takes 2 bytes a pair, and rounds to 1/32767
-                   of the largest; auto: as they are
-    Raises ValueError for what is not such a matrix, and for options that do not exist.
-    """
+    """What `mds.smacof` does, with everything it found."""
     matrix = checked(dissimilarities)
     bands = bands_of(matrix, weights, dtype, scaling == "ordinal")
     threads = n_threads or len(os.sched_getaffinity(0))

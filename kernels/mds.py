@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -263,14 +263,54 @@ def heated_block(
     return totals[:1] * (band.scale**2 * _unit(band, weighting))
 
 
-def smacof(dissimilarities, **options) -> tuple[np.ndarray, float]:
-    """(embedding (n, d), stress): see kernels._mds_runs.Smacof for the options.
+def smacof(
+    dissimilarities: Any,
+    *,
+    n_components: int = 2,
+    weights: str | np.ndarray = "none",
+    init: str | np.ndarray = "classical",
+    n_init: int = 1,
+    anneal: bool = False,
+    cooling: float = 0.95,
+    relax: bool = True,
+    max_iter: int = 300,
+    tol: float = 1e-6,
+    cg_tol: float = 1e-2,
+    scaling: str = "absolute",
+    dtype: str = "auto",
+    random_state: int = 0,
+    n_threads: int | None = None,
+) -> tuple[np.ndarray, float]:
+    """Multidimensional scaling of a matrix in memory, on all cores of this machine.
 
-    The configuration of smallest stress, on all cores of this machine.
+    dissimilarities (n, n)  symmetric, 0 on the diagonal; NaN: missing, not negative otherwise
+    weights        'none', 'sammon' (1 / delta), 'power:P' (delta^P) or (n, n) float, symmetric
+    init           'classical' (Torgerson), 'random', or (n, d): where the first start begins; the
+                   others begin at random
+    n_init         starts, of which the one with the smallest stress is kept
+    anneal         deterministic annealing, each temperature `cooling` times the one before
+    relax          steps of twice the Guttman transform, wherever they lower the stress
+    max_iter, tol  transforms at most; stop when one lowers the stress by less than tol times
+                   the sum of w dist^2
+    cg_tol         of the linear system of a weighted transform, relative to its first residual
+    scaling        'absolute'; 'ratio': a common factor is free, and the map has the scale at which
+                   the squared disparities have the mean 1; 'ordinal': any increasing function
+                   (isotonic regression) of at most 5,000 records
+    dtype          how dissimilarities are kept: int16 takes 2 bytes a pair, and rounds to 1/32767
+                   of the largest; auto: as they are
+    n_threads      None: one for each usable core
+
+    Returns (embedding (n, d) float64, stress): the map with the smallest stress, the sum over the
+    pairs of w (delta - dist)^2 of the scaled dissimilarities.
+    Raises ValueError for what is not such a matrix, and for options that do not exist.
     """
-    from kernels._mds_runs import run
+    from kernels._mds_runs import run  # which stands on this module
 
-    found = run(dissimilarities, **options)
+    found = run(
+        dissimilarities, n_components=n_components, weights=weights, init=init, n_init=n_init,
+        anneal=anneal, cooling=cooling, relax=relax, max_iter=max_iter, tol=tol, cg_tol=cg_tol,
+        scaling=scaling, dtype=dtype, random_state=random_state, n_threads=n_threads,
+    )  # fmt: skip
     return found.embedding, found.stress
 
 
