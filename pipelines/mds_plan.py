@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kernels import mds
-from pipelines.app import RunOptions
+from pipelines.app import RunOptions, nearest
 from pipelines.engine.memory import in_words, worker_need
 from pipelines.errors import InputProblem, UsageProblem
 from pipelines.formats.dissimilarities import (
@@ -274,7 +274,10 @@ def check_options(config: Config) -> None:
 
 def read_weights(config: Config, matrix: Dissimilarities) -> Dissimilarities:
     """The weights of all pairs. Raises InputProblem."""
-    weights = open_weights(config.weights)
+    try:
+        weights = open_weights(config.weights)
+    except UsageProblem as error:
+        raise meant("--weights", config.weights, ("none", "sammon", "power:P")) or error from error
     if weights.n != matrix.n:
         raise InputProblem(
             f"{config.weights} holds weights of {weights.n:,} records, "
@@ -284,9 +287,21 @@ def read_weights(config: Config, matrix: Dissimilarities) -> Dissimilarities:
     return weights
 
 
+def meant(flag: str, value: str, words: tuple[str, ...]) -> UsageProblem | None:
+    """For a value that is no file and looks like one of these words."""
+    near = nearest(value, words)
+    if near is None:
+        return None
+    text = f"{flag} {value} is neither {', '.join(words)} nor a file."
+    return UsageProblem(text, remedy=f"Did you mean {near}?")
+
+
 def read_start(config: Config, n: int) -> tuple[np.ndarray, dict[str, Any]]:
     """The map to start from (n, d) float64, and its identity. Raises InputProblem."""
-    found = open_points(config.init)
+    try:
+        found = open_points(config.init)
+    except UsageProblem as error:
+        raise meant("--init", config.init, ("auto", *STARTS)) or error from error
     if (found.n, found.d) != (n, config.n_components):
         raise InputProblem(
             f"{config.init} holds {found.n:,} rows of {found.d:,} columns; a start needs {n:,} of "

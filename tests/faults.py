@@ -1,11 +1,14 @@
-"""Faults by table: which block, in how many attempts, what happens; and in which pass of KMeans."""
+"""Faults by table: which block, in how many attempts, what happens; and in which pass."""
 
 import errno
+import importlib
 import os
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipelines.engine import Partition
 
 
 @dataclass(frozen=True)
@@ -90,19 +93,20 @@ def stop():
 
 
 class FaultyPass:
-    """sum_block that meets one fault, once. What happened is written to a file of the folder, its
-    name that of the fault: process and time."""
+    """A map over partitions that meets one fault, once. What happened is written to a file of the
+    folder, its name that of the fault: process and time."""
 
     def __init__(self, function, fault, folder):
         self.function, self.fault, self.folder = function, fault, Path(folder)
 
-    def __call__(self, partition, *args):
+    def __call__(self, *args):
+        partition = next(one for one in args if isinstance(one, Partition))
         if partition.index == self.fault.index and self.is_due():
             told = self.folder / f"{self.fault.what}.part"
             told.write_text(f"{os.getpid()} {time.time()}")
             told.rename(told.with_suffix(""))
             {**ACTIONS, "stop": stop}[self.fault.what]()
-        return self.function(partition, *args)
+        return self.function(*args)
 
     def is_due(self):
         with (self.folder / "calls").open("a") as file:
@@ -110,8 +114,8 @@ class FaultyPass:
             return file.tell() == self.fault.call
 
 
-def install_pass(fault, folder):
-    """Make this process, a worker, meet the fault. The driver sends sum_block by its name."""
-    from pipelines import kmeans_blocks
-
-    kmeans_blocks.sum_block = FaultyPass(kmeans_blocks.sum_block, fault, folder)
+def install_pass(fault, folder, name="pipelines.kmeans_blocks.sum_block"):
+    """Make this process, a worker, meet the fault. The driver sends the map by its name."""
+    module = importlib.import_module(name.rpartition(".")[0])
+    function = name.rpartition(".")[2]
+    setattr(module, function, FaultyPass(getattr(module, function), fault, folder))

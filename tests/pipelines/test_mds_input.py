@@ -152,7 +152,9 @@ def test_record_without_distances__is_named_by_its_id(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"weights": "sammonn"}, UsageProblem, "sammonn"),
+        ({"weights": "sammonn"}, UsageProblem, "sammonn is neither none, sammon, power:P nor a f"),
+        ({"init": "clasical"}, UsageProblem, "clasical is neither auto, classical, random nor"),
+        ({"weights": "w.npy"}, UsageProblem, "w.npy does not exist"),
         ({"weights": "power:0.3"}, UsageProblem, "power:0.3.*steps of a half"),
         ({"weights": "power:9"}, UsageProblem, "from -4 to 4"),
         ({"weights": "small.npy"}, InputProblem, "weights of 3 records, .* has 60"),
