@@ -1,4 +1,4 @@
-"""python -m benchmarks swg | engine | kmeans | viewer: measure, show tables, append JSON lines."""
+"""python -m benchmarks swg | engine | kmeans | mds | viewer: measure, show and keep tables."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ from benchmarks import (
     harness,
     kmeans,
     kmeans_crew,
+    mds,
     points,
     swg,
     viewer,
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of the benchmarks."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     kinds = made.add_subparsers(dest="benchmark", required=True)
-    for add in (_swg_options, _engine_options, _kmeans_options, _viewer_options):
+    for add in (_swg_options, _engine_options, _kmeans_options, _mds_options, _viewer_options):
         one = add(kinds)
         one.add_argument(
             "--toy", "--quick", action="store_true", help="seconds instead of minutes; no numbers"
@@ -79,6 +80,21 @@ def _kmeans_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParse
     one.add_argument("--trials", type=int, default=5, help="rounds (default: %(default)s)")
     one.add_argument("--parts", nargs="+", default=kmeans.PARTS, choices=kmeans.PARTS)
     _add_peers(one, kmeans_crew.PEERS)
+    return one
+
+
+def _mds_options(kinds: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    one = kinds.add_parser("mds", help="multidimensional scaling and interpolation")
+    one.add_argument("--sizes", type=int, nargs="+", help="points of the part 'iteration'")
+    one.add_argument("--dtypes", nargs="+", default=mds.DTYPES, choices=mds.DTYPES)
+    one.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    one.add_argument("--trials", type=int, default=5, help="rounds (default: %(default)s)")
+    one.add_argument("--parts", nargs="+", default=mds.PARTS, choices=mds.PARTS)
+    one.add_argument("--input", metavar="FILE.zarr", help="distances of the part 'big'")
+    one.add_argument(
+        "--iterations", type=int, default=20, help="of the part 'big' (default: %(default)s)"
+    )
+    _add_peers(one, mds.PEERS)
     return one
 
 
@@ -158,6 +174,24 @@ def run_kmeans(given: argparse.Namespace) -> Iterator[list[dict]]:
     )
 
 
+def run_mds(given: argparse.Namespace) -> Iterator[list[dict]]:
+    """The records of one table after the other."""
+    return mds.run(
+        mds.Setting(
+            tuple(given.sizes or (mds.TOY_SIZES if given.toy else mds.SIZES)),
+            tuple(given.dtypes),
+            tuple(given.threads),
+            given.trials,
+            tuple(given.parts),
+            _peers(given),
+            given.input,
+            given.iterations,
+            given.toy,
+            _table(given),
+        )
+    )
+
+
 def run_engine(given: argparse.Namespace) -> Iterator[list[dict]]:
     """The records of one table after the other."""
     sizes, ranks = TOY if given.toy else (engine_tables.SIZES, engine_tables.RANKS)
@@ -191,7 +225,13 @@ def _table(given: argparse.Namespace) -> Callable[..., str]:
     return harness.markdown if given.markdown else harness.table
 
 
-RUNS = {"swg": run_swg, "engine": run_engine, "kmeans": run_kmeans, "viewer": run_viewer}
+RUNS = {
+    "swg": run_swg,
+    "engine": run_engine,
+    "kmeans": run_kmeans,
+    "mds": run_mds,
+    "viewer": run_viewer,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

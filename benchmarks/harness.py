@@ -29,7 +29,7 @@ from benchmarks import peak
 
 PACKAGES = (
     "numpy", "numba", "llvmlite", "dask", "distributed", "parasail", "pyopal", "biopython",
-    "scikit-bio", "scikit-learn", "faiss-cpu", "dask-ml", "pyspark", "ray",
+    "scikit-bio", "scikit-learn", "faiss-cpu", "dask-ml", "pyspark", "ray", "s_gd2",
 )  # fmt: skip
 # The vector extensions that decide how many lanes a kernel has.
 FLAGS = ("sse4.1", "avx2", "avx512f", "avx512bw", "avx512vbmi", "avx512vnni", "neon", "sve")

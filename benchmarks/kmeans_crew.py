@@ -1,11 +1,11 @@
-"""Who takes part in the KMeans benchmark: our kernel in this process, the peers in their own."""
+"""Who takes part in a benchmark: our KMeans in this process, peers of any kind in their own."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,13 @@ NO_INNER_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Peer:
-    """A class of kmeans_peers, what it imports, and the variables of its process."""
+    """A class of a module, what it imports, and the variables of its process."""
 
     target: str
     package: str
     environment: dict[str, str | None]
     by_blas: bool = False  # try the kernels that BLAS chooses and those of this vector width
+    module: str = "benchmarks.kmeans_peers"
 
 
 PEERS = {
@@ -54,8 +55,10 @@ class Crew:
     """The peers that were asked for and can be had, each ready in one process or, where its BLAS
     can be had in two ways, in two."""
 
-    def __init__(self, wanted: tuple[str, ...] | None) -> None:
-        self.wanted = wanted
+    def __init__(
+        self, wanted: tuple[str, ...] | None, peers: Mapping[str, Peer] | None = None
+    ) -> None:
+        self.wanted, self.peers = wanted, PEERS if peers is None else peers
         self.absent: dict[str, str] = {}
         self.facts: dict[str, Any] = {}
         self._teams: dict[str, list[Away]] = {}
@@ -72,11 +75,11 @@ class Crew:
         return name in self._teams
 
     def _start(self, name: str) -> None:
-        peer, team, kernels = PEERS[name], [], []
+        peer, team, kernels = self.peers[name], [], []
         for core_type in core_types() if peer.by_blas else [None]:
             environment = {"OPENBLAS_CORETYPE": core_type} | peer.environment
             try:
-                away = Away(f"benchmarks.kmeans_peers:{peer.target}", peer.package, environment)
+                away = Away(f"{peer.module}:{peer.target}", peer.package, environment)
             except Absent as reason:
                 self.absent[name] = str(reason)
                 tell(f"{name}: left out ({reason})")

@@ -1,4 +1,5 @@
-"""What the core can do at this minute: its clock and its rate of vector operations.
+"""What the machine can do at this minute: a core's clock and rate of vector operations, and how
+fast memory is read.
 
 Virtual machines hide the clock and share their cores, and processors of one instruction set
 differ twofold in what they do with it (Zen 4 splits a 64-byte operation in two, Zen 5 does not). A
@@ -7,6 +8,7 @@ speed in cells per second says little without these two numbers from the same ru
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -16,6 +18,7 @@ from kernels._simd import register_bytes, vload, vmax, vstore, vsub
 CLOCK_STEPS = 20_000_000
 VECTOR_STEPS = 5_000_000
 CHAINS = 12
+READ_BYTES, READ_PASSES = 2**29, 4
 
 
 def clock_ghz() -> float:
@@ -60,6 +63,36 @@ def vector_gops() -> float:
 
     values = np.random.default_rng(0).integers(-99, 99, lanes + 13).astype(np.int16)
     return 2 * CHAINS * lanes * VECTOR_STEPS / _best_s(chains, VECTOR_STEPS, values) / 1e9
+
+
+class Reading:
+    """Reading an array from memory, as fast as so many threads can; far larger than any cache."""
+
+    def __init__(self, threads: int, nbytes: int = READ_BYTES) -> None:
+        self.parts = np.array_split(np.ones(nbytes // 8, np.int64), threads)
+        self.pool = ThreadPoolExecutor(threads)
+        self.nbytes = sum(part.nbytes for part in self.parts)
+
+    def seconds(self) -> float:
+        """The fastest of a few passes over all of it."""
+        best = float("inf")
+        for _ in range(READ_PASSES):
+            started = time.perf_counter()
+            sums = list(self.pool.map(_sum, self.parts))
+            best = min(best, time.perf_counter() - started)
+            assert sum(sums) * 8 == self.nbytes
+        return best
+
+    def close(self) -> None:
+        self.pool.shutdown()
+
+
+@numba.njit(nogil=True)
+def _sum(values: np.ndarray) -> int:
+    total = 0
+    for value in values:  # whole numbers: the compiler may add them in any order
+        total += value
+    return total
 
 
 def _best_s(function: Callable[..., object], steps: int, *arguments: object) -> float:
