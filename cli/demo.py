@@ -14,7 +14,7 @@ from cli.run import APPLICATIONS, refuse_windows
 from cli.screen import Screen
 from pipelines.app import RunOptions
 
-N_SEQUENCES, N_FAMILIES, LENGTH = 200, 4, 300
+N_SEQUENCES, N_FAMILIES, LENGTH, DIVERGENCE = 200, 4, 300, 0.1
 N_POINTS, N_FEATURES, N_CLUSTERS = 20_000, 8, 6
 
 
@@ -30,14 +30,15 @@ N_POINTS, N_FEATURES, N_CLUSTERS = 20_000, 8, 6
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def demo(ctx: click.Context, output: str, quiet: bool) -> None:
-    """Run everything on generated data: distances of 200 sequences, clusters of 20,000 points."""
+    """Run everything on generated data: map and clusters of 200 sequences, of 20,000 points."""
     refuse_windows()
     ctx.meta["whorl.quiet"] = quiet
     screen, folder = Screen(quiet=quiet), Path(output)
     fasta, families = write_sequences(folder)
     screen.line("demo", f"{N_SEQUENCES} sequences of {N_FAMILIES} families in {fasta}")
     # a demo shows the cluster, though so little work needs none
-    run_one(ctx, "swg", folder, {"sequences": fasta, "labels": families}, screen, "tasks")
+    given = {"sequences": fasta, "labels": families}
+    run_one(ctx, "sequences", folder, given, screen, "gang")
     points, clusters = write_points(folder)
     screen.line("demo", f"{N_POINTS:,} points in {N_CLUSTERS} clusters in {points}")
     given = {"points": points, "labels": clusters, "n_clusters": N_CLUSTERS, "n_init": 10}
@@ -82,6 +83,7 @@ def write_sequences(folder: Path) -> tuple[str, str]:
         alphabet="dna",
         length=LENGTH,
         classes=N_FAMILIES,
+        divergence=DIVERGENCE,
         random_state=0,
     )
 

@@ -114,9 +114,9 @@ def test_demo__runs_twice_and_names_the_reports():
     for _ in range(2):
         result = whorl("demo", "-o", "there")
         assert result.exit_code == 0, result.output
-        assert result.stdout == "there/swg\nthere/kmeans\n"
-        for name in ("swg", "kmeans"):
+        assert result.stdout == "there/sequences\nthere/kmeans\n"
+        for name in ("sequences", "kmeans"):
             assert f"report          there/{name}/report.html" in result.stderr
             assert b"<html" in Path(f"there/{name}/report.html").read_bytes()[:2000]
-    for name in ("swg", "kmeans"):
+    for name in ("sequences", "sequences/map", "kmeans"):
         assert whorl("verify", f"there/{name}").exit_code == 0
