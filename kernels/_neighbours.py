@@ -10,138 +10,32 @@ Where the filter is not to be trusted (squares would overflow, more groups are a
 are) every block passes, so that nothing but time depends on it.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from kernels._jit import njit
-from kernels._kmeans_blocks import (
-    FILL,
-    LONGEST,
-    MOST_COLUMNS,
-    SHORTEST,
-    in_blocks,
-    pack_pairs,
-)
+from kernels._landmarks import CANDIDATES, Landmarks, work_for
 from kernels._minima import (
     GROUP,
+    bit_count,
     block_minima,
     blocks_at_most,
     count_at_most,
+    fetch,
     fold_minima,
+    is_any_at_most,
+    keep_smaller,
     lowest_bit,
+    measure_lanes,
     members_at_most,
 )
 from kernels._nearest import LONGEST_PAIR, pairs_of, transpose_all
-from kernels._tiles import LANES, MEMBERS, TILE, bits_float, float_bits, round_half
+from kernels._tiles import MEMBERS, TILE, bits_float, float_bits, round_half
 
 EVERYTHING = 2**31 - 1
-MOST_TILES = 16  # of a batch
-MINIMA = 2**16  # of a batch: they should stay in the second-level cache
-CANDIDATES = 2048  # that are measured together, at least those of a group
 CHUNK = 2**16  # values of landmarks that are scored before the next tile is
-BEYOND = 1.25  # points as much longer than the longest landmark still fit int16
 FAR_POINT = 1e14  # scaled length of a point beyond which float32 is not used
+DENSE = GROUP * TILE // 2  # so many of the blocks of a group pass that all are measured
 ROUNDS = 12  # of halving, at most
-
-
-class Landmarks(NamedTuple):
-    """Landmarks as the loops want them.
-
-    packed, halves        flat float32, see _tiles.score_blocks; the last block is filled up
-    pairs, pair_halves    the same in pairs of int16; empty where these are not to be used
-    exact                 (MEMBERS * blocks, q) float64; filled up with infinity
-    origin                (q,) float64, mean of the landmarks
-    scale                 power of two that makes them at most 1 long, seen from there; 0: the
-                          filter is not to be used
-    grain                 for int16, scaled values are rounded to multiples of 1 / grain
-    slack                 relative error of scores in float32, see _nearest
-    blur                  how far rounding to int16 moves a landmark and a point, in 1 / grain
-    """
-
-    packed: np.ndarray
-    halves: np.ndarray
-    pairs: np.ndarray
-    pair_halves: np.ndarray
-    exact: np.ndarray
-    origin: np.ndarray
-    scale: float
-    grain: float
-    slack: float
-    blur: float
-
-
-class Work(NamedTuple):
-    """Scratch for a batch of rows: a whole number of tiles."""
-
-    numbers: np.ndarray  # (batch,) int64: which rows they are
-    values: np.ndarray  # (batch * q,) float64: the rows as they are
-    rows: np.ndarray  # (batch * q + LANES,) float32: around the origin, scaled
-    tiles: np.ndarray  # (batch * q,) float32
-    halves: np.ndarray  # int16: rows as pairs, and LANES to read beyond
-    pair_rows: np.ndarray  # int32, the same memory
-    pair_tiles: np.ndarray  # int32
-    norms: np.ndarray  # (batch,) float32: half squared lengths
-    squares: np.ndarray  # (batch,) float64: squared lengths of the rounded rows
-    is_far: np.ndarray  # (batch,) bool: too far for the filter
-    minima: np.ndarray  # (batch * blocks,) int32
-    groups: np.ndarray  # (blocks * TILE,) int32: minima of groups, of one tile
-    tops: np.ndarray  # (TILE * k,) int32
-    low: np.ndarray  # (TILE,) int32, as the next four
-    high: np.ndarray
-    middle: np.ndarray
-    counts: np.ndarray
-    limits: np.ndarray
-    lanes: np.ndarray  # (CANDIDATES,) int64: candidates: which point, which landmark
-    candidates: np.ndarray  # int64
-    measured: np.ndarray  # float64: squared distances of the candidates
-    nearest: np.ndarray  # (TILE * k,) float64: smallest squared distances so far
-    found: np.ndarray  # (TILE * k,) int32
-
-
-def pack(landmarks: np.ndarray) -> Landmarks:
-    """Landmarks (m, q) for the loops."""
-    m, q = landmarks.shape
-    count = -(-m // (MEMBERS * GROUP)) * MEMBERS * GROUP
-    exact = np.full((count, q), np.inf)
-    exact[:m] = landmarks
-    origin = exact[:m].mean(axis=0)
-    centred = exact[:m] - origin
-    largest = float(np.abs(centred).max()) or 1.0
-    longest = float(np.sqrt(np.square(centred / largest).sum(axis=1).max())) * largest * 1.0001
-    is_usable = SHORTEST < longest < LONGEST and q <= MOST_COLUMNS
-    share, power = np.frexp(longest if is_usable else 1.0)
-    scale = float(np.ldexp(1.0, -power))
-    grain = LONGEST_PAIR / (float(share) * BEYOND)
-    centred *= scale
-    values, halves = np.zeros((count, q), np.float32), np.full(count, FILL, np.float32)
-    values[:m] = -centred
-    halves[:m] = np.square(centred).sum(axis=1) / 2
-    pairs, pair_halves, blur = pack_pairs(centred, grain, count)
-    return Landmarks(
-        in_blocks(values), halves, pairs, pair_halves, exact, origin,
-        scale if is_usable else 0.0, grain, (1.25 * q + 10) * 2.0**-25,
-        blur * grain + 0.51 * np.sqrt(q),
-    )  # fmt: skip
-
-
-def work_for(landmarks: Landmarks, k: int) -> Work:
-    """Scratch of a thread. Not compiled, as that of _nearest."""
-    q, blocks = len(landmarks.origin), len(landmarks.halves) // MEMBERS
-    most = min(max(MINIMA // (blocks * TILE), 1), max(32768 // (q * TILE), 1), MOST_TILES)
-    batch = TILE * most
-    halves = np.zeros(2 * (batch * pairs_of.py_func(q) + LANES), np.int16)
-    lanes = [np.zeros(TILE, np.int32) for _ in range(5)]
-    many = CANDIDATES + GROUP * MEMBERS * TILE
-    return Work(
-        np.zeros(batch, np.int64), np.zeros(batch * q), np.zeros(batch * q + LANES, np.float32),
-        np.zeros(batch * q, np.float32), halves, halves.view(np.int32),
-        np.zeros(len(halves) // 2, np.int32), np.zeros(batch, np.float32), np.zeros(batch),
-        np.zeros(batch, np.bool_), np.zeros(batch * blocks, np.int32),
-        np.zeros(blocks * TILE, np.int32), np.zeros(TILE * k, np.int32), *lanes,
-        np.zeros(many, np.int64), np.zeros(many, np.int64), np.zeros(many), np.zeros(TILE * k),
-        np.zeros(TILE * k, np.int32),
-    )  # fmt: skip
 
 
 def search(
@@ -186,10 +80,10 @@ def search_rows(points, numbers, count, paired, landmarks, work, later, indices,
                     later[left] = work.numbers[p]
                     left += 1
                     continue
-                row, first = work.numbers[p], (p - tile * TILE) * k
+                row, lane = work.numbers[p], p - tile * TILE
                 for i in range(k):
-                    indices[row, i] = work.found[first + i]
-                    distances[row, i] = np.sqrt(work.nearest[first + i])
+                    indices[row, i] = work.found[i * TILE + lane]
+                    distances[row, i] = np.sqrt(work.nearest[i * TILE + lane])
     return left
 
 
@@ -234,18 +128,18 @@ def score_batch(full, paired, landmarks, work):
         transpose_all(work.pair_rows, columns, full, work.pair_tiles)
     else:
         transpose_all(work.rows, columns, full, work.tiles)
-    step = max(CHUNK // (columns * MEMBERS), 1)
-    for start in range(0, blocks, step):
-        stop = min(start + step, blocks)
+    groups, step = blocks // GROUP, max(CHUNK // (columns * MEMBERS * GROUP), 1)
+    for start in range(0, groups, step):
+        stop = min(start + step, groups)
         if paired:
             block_minima(
                 work.pair_tiles, full // TILE, columns, landmarks.pairs, landmarks.pair_halves,
-                work.norms, start, stop, blocks, work.minima,
+                work.norms, start, stop, groups, work.minima, work.groups,
             )  # fmt: skip
         else:
             block_minima(
                 work.tiles, full // TILE, columns, landmarks.packed, landmarks.halves, work.norms,
-                start, stop, blocks, work.minima,
+                start, stop, groups, work.minima, work.groups,
             )  # fmt: skip
 
 
@@ -261,8 +155,7 @@ def bound_tile(tile, k, paired, landmarks, work):
     if blocks < 4 * k * GROUP:
         bound_smallest(work.minima, first, blocks, k, work)
     else:
-        fold_minima(work.minima, first, blocks // GROUP, GROUP, work.groups)
-        bound_smallest(work.groups, np.int64(0), blocks // GROUP, k, work)
+        bound_smallest(work.groups, first // GROUP, blocks // GROUP, k, work)
     slack, blur = landmarks.slack, landmarks.blur
     above, below = 1 + 40 * slack + 2.0**-18, 1 - 20 * slack - 2.0**-20
     for lane in range(TILE):
@@ -283,13 +176,14 @@ def bound_tile(tile, k, paired, landmarks, work):
 def bound_smallest(values, first, many, k, work):
     """work.high: at least the k-th smallest of the `many` values of each lane, and little more."""
     low, high, middle, counts = work.low, work.high, work.middle, work.counts
-    fold_minima(values, first, 1, many, low)
-    fold_minima(values, first, k, many // k, work.tops)
+    tops = work.tops  # the smallest of each k-th part of the values: their largest is a bound
+    fold_minima(values, first, k, many // k, tops)
     for lane in range(TILE):
-        high[lane] = low[lane]
-    for i in range(k):
+        low[lane] = high[lane] = tops[lane]
+    for i in range(1, k):
         for lane in range(TILE):
-            high[lane] = max(high[lane], work.tops[i * TILE + lane])
+            low[lane] = min(low[lane], tops[i * TILE + lane])
+            high[lane] = max(high[lane], tops[i * TILE + lane])
     enough = k + k // 8
     for _ in range(ROUNDS):
         for lane in range(TILE):
@@ -309,13 +203,22 @@ def bound_smallest(values, first, many, k, work):
 def measure_tile(tile, k, paired, landmarks, work):
     """work.nearest and work.found: the k nearest of each point. Returns how many blocks passed."""
     blocks, q = landmarks.halves.shape[0] // MEMBERS, landmarks.origin.shape[0]
-    minima, limits, columns = work.minima, work.limits, pairs_of(q) if paired else q
+    minima, groups, limits = work.minima, work.groups, work.limits
     lanes, candidates, begin = work.lanes, work.candidates, tile * TILE
+    columns, exact = pairs_of(q) if paired else q, landmarks.exact.reshape(-1)
     for i in range(TILE * k):
         work.nearest[i] = np.inf
     hits = count = np.int64(0)
     for group in range(0, blocks, GROUP):
-        passed = blocks_at_most(minima, (begin * blocks) + group * TILE, limits)
+        at = begin * blocks + group * TILE
+        if not is_any_at_most(groups, at // GROUP, limits):
+            continue
+        passed = blocks_at_most(minima, at, limits)
+        if bit_count(passed) > DENSE:
+            keep_nearest(begin, count, k, landmarks, work)
+            keep_group(tile, group, k, landmarks, work)
+            hits += bit_count(passed)
+            count = passed = np.int64(0)
         while passed:
             bit = lowest_bit(passed)
             passed &= passed - 1
@@ -335,6 +238,8 @@ def measure_tile(tile, k, paired, landmarks, work):
             while near:
                 lanes[count] = lane
                 candidates[count] = block * MEMBERS + lowest_bit(near)
+                for line in range(0, q, 8):
+                    fetch(exact, candidates[count] * q + line)
                 near &= near - 1
                 count += 1
         if count > CANDIDATES:
@@ -348,21 +253,44 @@ def measure_tile(tile, k, paired, landmarks, work):
 def keep_nearest(begin, count, k, landmarks, work):
     """Measure the first `count` candidates, by definition, and keep the k nearest of each point.
     Landmarks come in the order of their numbers, so that equally near ones are in order too."""
-    values, exact, measured = work.values, landmarks.exact, work.measured
-    lanes, candidates, nearest, found = work.lanes, work.candidates, work.nearest, work.found
-    q = exact.shape[1]
+    values, exact, squares, numbers = work.values, landmarks.exact, work.near, work.near_numbers
+    lanes, candidates, filled, nearest = work.lanes, work.candidates, work.counts, work.nearest
+    q, most = exact.shape[1], 0
+    for lane in range(TILE):
+        filled[lane] = 0
     for i in range(count):
-        landmark, first = candidates[i], (begin + lanes[i]) * q
-        square = 0.0
+        filled[lanes[i]] += 1
+    for lane in range(TILE):
+        most = max(most, filled[lane])
+        filled[lane] = 0
+    for i in range(most * TILE):
+        squares[i] = np.inf
+    for i in range(count):
+        lane, landmark = lanes[i], candidates[i]
+        first, square = (begin + lane) * q, 0.0
         for c in range(q):
             apart = values[first + c] - exact[landmark, c]
             square += apart * apart
-        measured[i] = square
-    for i in range(count):
-        first, square = lanes[i] * k, measured[i]
-        at = first + k - 1
-        if square < nearest[at]:
-            while at > first and nearest[at - 1] > square:
-                nearest[at], found[at] = nearest[at - 1], found[at - 1]
-                at -= 1
-            nearest[at], found[at] = square, candidates[i]
+        place = filled[lane] * TILE + lane
+        squares[place], numbers[place] = square, landmark
+        filled[lane] += 1
+    for i in range(most):
+        keep_smaller(squares, numbers, i * TILE, nearest, work.found, k)
+
+
+@njit
+def keep_group(tile, group, k, landmarks, work):
+    """Measure all landmarks of a group of blocks, and keep the k nearest of each point."""
+    q, squares, numbers = landmarks.origin.shape[0], work.near, work.near_numbers
+    begin, exact = tile * TILE * q, landmarks.exact.reshape(-1)
+    for c in range(q):
+        for lane in range(TILE):
+            work.columns[c * TILE + lane] = work.values[begin + lane * q + c]
+    for landmark in range(group * MEMBERS, (group + GROUP) * MEMBERS):
+        measure_lanes(work.columns, np.int64(0), q, exact, landmark * q, squares)
+        is_nearer = False
+        for lane in range(TILE):
+            numbers[lane] = landmark
+            is_nearer |= squares[lane] < work.nearest[(k - 1) * TILE + lane]
+        if is_nearer:
+            keep_smaller(squares, numbers, np.int64(0), work.nearest, work.found, k)

@@ -19,6 +19,7 @@ import numpy as np
 
 from kernels import _neighbours
 from kernels._jit import njit
+from kernels._landmarks import pack
 
 FEWEST_ROWS = 1024  # of a job, where there is more than one
 FARTHEST = 1e150  # values, beyond which squares overflow
@@ -53,7 +54,7 @@ class Search:
         if not 1 <= k <= len(given):
             raise ValueError(f"k must be 1 to {len(given)}, the number of landmarks; not {k}")
         _check_reach(self.points, given)
-        self.landmarks = _neighbours.pack(given)
+        self.landmarks = pack(given)
         self.indices = np.empty((len(self.points), k), np.int32)
         self.distances = np.empty((len(self.points), k))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from kernels import _neighbours, neighbours
+from kernels import _landmarks, _neighbours, neighbours
 from tests import naive_interpolation as naive
 from tests.kernels import clouds
 
@@ -75,7 +75,7 @@ def test_nearest__is_that_of_scikit_learn():
 @pytest.mark.parametrize("name", ["normal", "integers", "shell", "blobs"])
 def test_nearest__is_the_same_without_int16(name):
     points, landmarks = pair(name, 200, 900, 16)
-    packed = _neighbours.pack(landmarks)
+    packed = _landmarks.pack(landmarks)
     packed = packed._replace(pairs=packed.pairs[:0], pair_halves=packed.pair_halves[:0])
     found = np.empty((200, 5), np.int32), np.empty((200, 5))
     _neighbours.search(points, packed, *found)
@@ -126,8 +126,8 @@ def test_nearest__equal_landmarks_come_in_order():
 
 def passed_blocks(points, landmarks, k, paired):
     """Blocks of landmarks that the filter lets pass, for each point."""
-    packed = _neighbours.pack(landmarks)
-    work = _neighbours.work_for(packed, k)
+    packed = _landmarks.pack(landmarks)
+    work = _landmarks.work_for(packed, k)
     full = _neighbours.TILE
     work.numbers[:full] = np.arange(full)
     _neighbours.load_rows(points, full, paired, packed, work)
@@ -140,9 +140,16 @@ def passed_blocks(points, landmarks, k, paired):
 def test_filters__leave_little_to_measure(offset):
     rng = np.random.default_rng(3)
     points, landmarks = rng.normal(size=(16, 16)) + offset, rng.normal(size=(8000, 16)) + offset
-    kinds = (True, False) if len(_neighbours.pack(landmarks).pairs) else (False,)
+    kinds = (True, False) if len(_landmarks.pack(landmarks).pairs) else (False,)
     for paired in kinds:
         assert 9 <= passed_blocks(points, landmarks, 10, paired) < 13
+
+
+def test_filters__are_not_blinded_by_an_outlier():
+    rng = np.random.default_rng(3)
+    points, landmarks = rng.normal(size=(16, 16)), rng.normal(size=(8000, 16))
+    landmarks[77] = 1e7
+    assert 9 <= passed_blocks(points, landmarks, 10, False) < 13
 
 
 @settings(max_examples=60, deadline=None)
