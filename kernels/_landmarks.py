@@ -1,5 +1,6 @@
 """Landmarks packed for the loops of `_neighbours`, and the scratch of these."""
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,23 @@ class Work(NamedTuple):
     near_numbers: np.ndarray  # (.., TILE) int64: which landmarks
     nearest: np.ndarray  # (k, TILE) float64: the smallest so far
     found: np.ndarray  # (k, TILE) int64
+
+
+class _Last:
+    """The landmarks that were packed last: the blocks of a run share them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[np.ndarray, Landmarks] | None = None
+
+    def packed(self, landmarks: np.ndarray) -> Landmarks:
+        with self._lock:
+            if self._kept is None or not np.array_equal(self._kept[0], landmarks):
+                self._kept = landmarks.copy(), pack(landmarks)
+            return self._kept[1]
+
+
+last = _Last()
 
 
 def pack(landmarks: np.ndarray) -> Landmarks:

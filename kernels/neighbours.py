@@ -19,7 +19,7 @@ import numpy as np
 
 from kernels import _neighbours
 from kernels._jit import njit
-from kernels._landmarks import pack
+from kernels._landmarks import last
 
 FEWEST_ROWS = 1024  # of a job, where there is more than one
 FARTHEST = 1e150  # values, beyond which squares overflow
@@ -54,7 +54,7 @@ class Search:
         if not 1 <= k <= len(given):
             raise ValueError(f"k must be 1 to {len(given)}, the number of landmarks; not {k}")
         _check_reach(self.points, given)
-        self.landmarks = pack(given)
+        self.landmarks = last.packed(given)
         self.indices = np.empty((len(self.points), k), np.int32)
         self.distances = np.empty((len(self.points), k))
 

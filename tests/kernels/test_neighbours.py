@@ -117,6 +117,15 @@ def test_nearest__does_not_depend_on_threads_or_blocks(n_threads):
     same(whole, [np.concatenate(arrays) for arrays in zip(*parts, strict=True)])
 
 
+def test_nearest__notices_that_landmarks_changed():
+    points, landmarks = pair("normal", 20, 60, 3)
+    for _ in range(3):
+        same(neighbours.nearest(points, landmarks, 2), naive.nearest(points, landmarks, 2))
+        landmarks[7] = points[3]
+        same(neighbours.nearest(points, landmarks, 2), naive.nearest(points, landmarks, 2))
+        landmarks = landmarks[1:]
+
+
 def test_nearest__equal_landmarks_come_in_order():
     landmarks = np.repeat(np.random.default_rng(1).normal(size=(5, 3)), 200, axis=0)
     indices, distances = neighbours.nearest(landmarks[400:403] + 0.01, landmarks, 150)
