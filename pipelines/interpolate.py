@@ -53,6 +53,12 @@ class Config:
         shown_default="for sequences: the file that the map was made from", changes_bytes=False,
     )  # fmt: skip
     k: int = option(10, "Nearest landmarks that an item is fitted to.", min=1)
+    n_far: int | str = option(
+        "auto", "Other landmarks, drawn at random, that all items are fitted to as well: the "
+        "nearest alone do not tell on which side of them an item lies; auto is 1000 (or all there "
+        "are), 0 is the published method and the fastest.", min=0, kind="auto-int",
+        metavar="auto|N",
+    )  # fmt: skip
     n_landmarks: int = option(
         0, "Items of the map that are landmarks, drawn at random; 0 for all.", min=0
     )
@@ -139,10 +145,9 @@ def start_work(job: Job, engine: Engine, results: ResultFolder) -> tuple[Broadca
         with_self_scores(landmarks_of(new, job.chosen), engine), job.map.at[job.chosen],
         [names[k] for k in job.chosen], codes, job.map.scale,
     )  # fmt: skip
-    config = job.config
     work = Work(
-        job.k, config.max_iter, config.tol, results.folder, results.array_prefix, job.shown,
-        job.has_table, job.classes, job.threads_of_block(engine.name),
+        job.k, job.far, job.config.max_iter, job.config.tol, results.folder, results.array_prefix,
+        job.shown, job.has_table, job.classes, job.threads_of_block(engine.name),
     )  # fmt: skip
     return engine.broadcast(on_map), engine.broadcast(work)
 

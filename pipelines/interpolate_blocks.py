@@ -15,7 +15,7 @@ from kernels import interpolation, neighbours
 from pipelines.engine import Broadcast
 from pipelines.formats.distances import ChunkWritten, printable
 from pipelines.interpolate_input import load_block
-from pipelines.landmark_distances import Found, Landmarks
+from pipelines.landmark_distances import Found, Landmarks, Wanted
 from pipelines.results import write_record
 from storage.folder import Folder
 
@@ -46,6 +46,7 @@ class Work:
     """How items are placed, and where they go."""
 
     k: int
+    far: np.ndarray  # landmarks that all items are fitted to, ascending
     max_iter: int
     tol: float
     folder: Folder
@@ -78,7 +79,7 @@ class Done(NamedTuple):
 
     unplaced     items without a known distance, at NaN     on_landmark   items at distance 0 of one
     cut_off      items that took max_iter steps, so have not converged
-    residual, square          against the k nearest landmarks
+    residual, square          against the landmarks that they are fitted to
     all_residual, all_square  against all landmarks, of the sampled items
     labelled, agree           placed items with a label and a labelled nearest landmark on the map
     """
@@ -141,16 +142,13 @@ def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
     there: OnMap = on_map.value
     what: Work = work.value
     started = time.time()
-    found = there.landmarks.nearest(load_block(block.source), what.k, block.sampled, what.n_threads)
-    scaled = Found(found.numbers, found.distances * there.scale, found.whole * there.scale)
-    at, cut_off = placed(scaled, there, what)
-    residuals, squares = interpolation.placement_stress(
-        at, scaled.numbers, scaled.distances, there.at
-    )
-    pairs = sampled_pairs(scaled.whole, at[block.sampled], there.at)
-    told = counts_of(scaled, cut_off) | agreement(block, at, there) | sums_of(pairs)
-    told |= {"residual": float(np.nansum(residuals)), "square": float(squares.sum())}
-    facts = np.stack([found.distances[:, 0], share_of(residuals, squares)], axis=1)
+    wanted = Wanted(what.k, what.far, block.sampled)
+    found = there.landmarks.measure(load_block(block.source), wanted, what.n_threads)
+    fitted = fit(found, there, what)
+    at = fitted.at
+    pairs = sampled_pairs(found.whole * there.scale, at[block.sampled], there.at)
+    told = counts_of(found, fitted) | agreement(block, at, there) | sums_of(pairs)
+    facts = np.stack([found.distances[:, 0], fitted.stress], axis=1)
     parts = {
         COORDINATES: stored(at), FACTS: stored(facts), PAIRS: stored(pairs[:, :, what.columns])
     }  # fmt: skip
@@ -166,19 +164,52 @@ def place(block: Block, on_map: Broadcast, work: Broadcast) -> Done:
     return Done.of(record)
 
 
-def placed(found: Found, there: OnMap, what: Work) -> tuple[np.ndarray, np.ndarray]:
-    """Where the items of a block lie, (b, d) float64, and whether they took all their steps."""
-    at = np.empty((len(found.numbers), there.at.shape[1]))
-    cut_off = np.empty(len(at), np.bool_)
+class Fitted(NamedTuple):
+    """Where the items of a block lie (b, d), whether they took all their steps (b,) bool, and sums
+    of squares (b,) as interpolation.placement_stress tells them."""
+
+    at: np.ndarray
+    cut_off: np.ndarray
+    residuals: np.ndarray
+    squares: np.ndarray
+
+    @property
+    def stress(self) -> np.ndarray:
+        """(b,) normalized: 0 where all distances of an item are 0, NaN without a place."""
+        some = self.squares > 0
+        return np.divide(self.residuals, self.squares, out=self.residuals.copy(), where=some)
+
+
+def fit(found: Found, there: OnMap, what: Work) -> Fitted:
+    """Place the items of a block, some at a time."""
+    n, d = len(found.numbers), there.at.shape[1]
+    fitted = Fitted(np.empty((n, d)), np.empty(n, np.bool_), np.empty(n), np.empty(n))
 
     def fill(start: int, stop: int) -> None:
-        at[start:stop] = interpolation.place_block(
-            found.numbers[start:stop], found.distances[start:stop], there.at,
-            max_iter=what.max_iter, tol=what.tol, cut_off=cut_off[start:stop],
-        )  # fmt: skip
+        at, cut_off, residuals, squares = (part[start:stop] for part in fitted)
+        numbers, distances = anchors_of(found, what.far, slice(start, stop))
+        distances = distances * there.scale
+        at[:] = interpolation.place_block(
+            numbers, distances, there.at, max_iter=what.max_iter, tol=what.tol, cut_off=cut_off
+        )
+        residuals[:], squares[:] = interpolation.placement_stress(at, numbers, distances, there.at)
 
-    neighbours.over_rows(fill, len(at), what.n_threads)
-    return at, cut_off
+    neighbours.over_rows(fill, n, what.n_threads)
+    return fitted
+
+
+def anchors_of(found: Found, far: np.ndarray, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    """(numbers, distances) of the landmarks that items are fitted to: the nearest, then those far
+    ones that are not among them."""
+    numbers, distances = found.numbers[rows], found.distances[rows]
+    if not len(far):
+        return numbers, distances
+    others = found.far[rows].copy()
+    place = np.minimum(np.searchsorted(far, numbers), len(far) - 1)
+    row, column = np.nonzero(far[place] == numbers)
+    others[row, place[row, column]] = np.nan
+    repeated = np.broadcast_to(far.astype(np.int32), others.shape)
+    return np.hstack([numbers, repeated]), np.hstack([distances, others])
 
 
 def store(what: Work, name: str, index: int, data: bytes) -> ChunkWritten:
@@ -193,18 +224,15 @@ def stored(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, "<f8").tobytes()
 
 
-def share_of(residuals: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """(b,) normalized stress of each item: 0 where all its distances are, NaN without a place."""
-    return np.divide(residuals, squares, out=residuals.copy(), where=squares > 0)
-
-
-def counts_of(found: Found, cut_off: np.ndarray) -> dict[str, int]:
-    """Items of a block without a place, on a landmark, and not converged."""
+def counts_of(found: Found, fitted: Fitted) -> dict[str, float]:
+    """Items of a block without a place, on a landmark, and not converged; their stress."""
     known = found.numbers[:, 0] >= 0
     return {
         "unplaced": int((~known).sum()),
         "on_landmark": int((known & (found.distances[:, 0] == 0)).sum()),
-        "cut_off": int(cut_off.sum()),
+        "cut_off": int(fitted.cut_off.sum()),
+        "residual": float(np.nansum(fitted.residuals)),
+        "square": float(fitted.squares.sum()),
     }
 
 

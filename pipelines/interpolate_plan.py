@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines import interpolate_words
 from pipelines.app import RunOptions
 from pipelines.engine import row_ranges
-from pipelines.engine.memory import in_words, worker_need
+from pipelines.engine.memory import worker_need
 from pipelines.errors import UsageProblem
 from pipelines.formats.labels import Labels, read_labels, row_numbers
 from pipelines.interpolate_blocks import Block
 from pipelines.interpolate_input import NewDistances, NewPoints, NewSequences, open_new
-from pipelines.interpolate_map import Map, open_map, scaling_of
+from pipelines.interpolate_map import Map, open_map
 from pipelines.landmark_distances import COLUMNS
-from pipelines.plan_words import count
 from pipelines.run_steps import refuse_gang
-from pipelines.swg_plan import SCALAR_FACTOR, duration
+from pipelines.swg_plan import SCALAR_FACTOR
 from pipelines.swg_trial import ASSUMED
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ BLOCK_BYTES = 32 << 20  # of what a worker loads for a block
 BLOCK_LETTERS = 4 << 20  # of sequences, which travel with their blocks
 BLOCK_PLACES = 2**21  # nearest landmarks that are found for a block
 BLOCK_CELLS = 5e10  # about 10 s of one core: what a kill may cost
-PLACED_PER_SECOND = 3e5  # items of one core, measured distances apart
+USUAL_FAR = 1000
+PLACED_PER_SECOND = 3e5  # items of one core, what comes of their landmarks apart
+ANCHOR_SECONDS = 7e-8  # of one core, for each landmark that an item is fitted to
 FLOPS = 2e10  # landmarks x columns per second of one core
 READ_BYTES_PER_SECOND = 4e8
 WORKER_BASE_BYTES = 300 << 20  # Python, Numba, Dask and the compiled kernels
+FEWEST_ROWS_AT_ONCE = 1024  # items that are fitted together, at least (neighbours.over_rows)
 TABLE_ROWS = 5_000_000  # beyond, coordinates.tsv is not written
 SAMPLED_ITEMS, SAMPLED_LANDMARKS = 1024, 128  # compared with all landmarks; shown in the report
 
@@ -69,6 +72,19 @@ class Job:
         return min(self.config.k, len(self.chosen))
 
     @functools.cached_property
+    def far(self) -> np.ndarray:
+        """Places, among the landmarks, of those that all items are fitted to, ascending."""
+        m, wanted = len(self.chosen), self.config.n_far
+        wanted = min(m, USUAL_FAR if wanted == "auto" else int(wanted))
+        rng = np.random.default_rng((self.options.random_state, 0x1A3E))
+        return np.sort(rng.choice(m, wanted, replace=False))
+
+    @property
+    def n_anchors(self) -> int:
+        """Landmarks that an item is fitted to, at most."""
+        return min(self.k + len(self.far), len(self.chosen))
+
+    @functools.cached_property
     def ranges(self) -> list[tuple[int, int]]:
         """Items of each block: of the input and the options only."""
         size = self.options.block_size
@@ -85,6 +101,7 @@ class Job:
             most = min(most, BLOCK_LETTERS / letters, BLOCK_CELLS / max(self.cells / n, 1.0))
         else:
             most = min(most, BLOCK_BYTES / (8 * self.new.points.d))
+        most = min(most, BLOCK_BYTES / (8 * max(len(self.far), 1)))
         return max(min(int(most), max(-(-n // MOST_BLOCKS), fewest)), 1)
 
     @functools.cached_property
@@ -159,7 +176,7 @@ class Job:
     def seconds_of_one_core(self) -> float:
         """Roughly, from rates that are not measured here."""
         n, m = self.new.n, len(self.chosen)
-        placing = n / PLACED_PER_SECOND
+        placing = n * (1 / PLACED_PER_SECOND + self.n_anchors * ANCHOR_SECONDS)
         if isinstance(self.new, NewSequences):
             return self.cells / ASSUMED + placing
         nbytes = n * self.new.points.d * self.new.points.dtype.itemsize
@@ -191,7 +208,7 @@ class Job:
     def block_bytes(self) -> int:
         """Memory of one block in work: what is loaded, found and written of it."""
         rows = self.ranges[0][1]
-        found = rows * (24 * self.k * (self.map.d + 1) + 200)
+        found = rows * (24 * self.k + 16 * len(self.far) + 200) + self.fitting_bytes
         sampled = 40 * min(rows, SAMPLED_ITEMS) * len(self.chosen)
         if not isinstance(self.new, NewSequences):
             return 3 * rows * self.new.points.d * 8 + found + sampled
@@ -202,6 +219,12 @@ class Job:
         )
         distance = self.new.aligned.config.distance
         return swg.working_bytes(lengths, distance, rows, COLUMNS) + found + sampled
+
+    @property
+    def fitting_bytes(self) -> int:
+        """Memory of the items that are fitted at a time."""
+        rows = min(self.ranges[0][1], max(FEWEST_ROWS_AT_ONCE, self.ranges[0][1] // 8))
+        return rows * self.n_anchors * 8 * (2 * self.map.d + 6)
 
     @property
     def broadcast_bytes(self) -> int:
@@ -242,37 +265,15 @@ class Job:
     @property
     def resolved(self) -> dict[str, Any]:
         """What 'auto' stands for."""
-        return {"kind": self.new.kind, "block_size": self.ranges[0][1], "k": self.k}
+        return {
+            "kind": self.new.kind, "block_size": self.ranges[0][1], "k": self.k,
+            "n_far": len(self.far),
+        }  # fmt: skip
 
     @property
     def warnings(self) -> list[str]:
         """What the user should know before the run."""
-        found = list(self.new.warnings)
-        if self.config.k > self.k:
-            found.append(f"--k {self.config.k} is more than the {count(self.k, 'landmark')}")
-        if self.k <= self.map.d:
-            found.append(
-                f"{count(self.k, 'landmark')} cannot fix a place in {self.map.d} dimensions: there "
-                "are places that fit as well; take a larger --k"
-            )
-        if self.map.run and scaling_of(self.map.run) != "absolute":
-            found.append(
-                f"the map is one of {scaling_of(self.map.run)} scaling: distances are multiplied "
-                f"by {self.map.scale:.6g} before they are compared with it"
-            )
-        return found + list(self.label_warnings())
-
-    def label_warnings(self) -> Iterator[str]:
-        """What --labels does not tell."""
-        if self.labels is None:
-            return
-        missing = sum(label is None for label in self.labels[: self.new.n])
-        if missing:
-            yield f"{missing:,} of {count(self.new.n, 'new item')} have no label"
-        if not any(self.map_labels or ()):
-            yield "no label of the map's items is known: nothing is told of agreement"
-        if self.labels.unknown:
-            yield f"{self.labels.unknown:,} ids of the labels are neither new nor on the map"
+        return list(interpolate_words.warnings(self))
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -283,6 +284,7 @@ class Job:
             "landmarks": len(self.chosen),
             "dimensions": self.map.d,
             "k": self.k,
+            "n_far": len(self.far),
             "blocks": len(self.ranges),
             "rows_per_block": self.ranges[0][1],
             "slots": self.slots,
@@ -293,7 +295,7 @@ class Job:
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """(name, text) of what a person reads before the run."""
-        return plan_lines(self)
+        return interpolate_words.plan_lines(self)
 
 
 def make_job(config: Config, options: RunOptions) -> Job:
@@ -314,29 +316,3 @@ def make_job(config: Config, options: RunOptions) -> Job:
         config=config, options=options, map=there, new=new, labels=labels,
         seconds=time.perf_counter() - started, ready=time.perf_counter(),
     )  # fmt: skip
-
-
-def plan_lines(job: Job) -> Iterator[tuple[str, str]]:
-    """Input, map, plan."""
-    new, there = job.new, job.map
-    what = {
-        "sequences": f"{count(new.n, 'sequence')}",
-        "points": f"{count(new.n, 'point')}",
-        "distances": f"{count(new.n, 'row')} of distances",
-    }[new.kind]
-    source = "standard input" if job.config.new == "-" else job.config.new
-    yield "input", f"{source}: {what} to be placed"
-    some = f"{len(job.chosen):,} of its " if len(job.chosen) < there.n else ""
-    yield "map", f"{there.url}: onto {some}{count(there.n, 'item')}, {there.d} dimensions"
-    if isinstance(new, NewSequences):
-        config = new.aligned.config
-        yield "scoring", f"as the map: {new.aligned.matrix_name}, distance {config.distance}"
-    rate = f"{job.plan['items_per_second']:,} a second"
-    yield (
-        "plan",
-        f"{count(len(job.ranges), 'block')} of up to {count(job.ranges[0][1], 'item')}, "
-        f"{count(job.k, 'nearest landmark')}, about {duration(job.estimated_seconds)} ({rate}), "
-        f"{in_words(job.worker_bytes)} per worker",
-    )
-    if not job.has_table:
-        yield "coordinates", f"coordinates.npy only, for more than {TABLE_ROWS:,} items"

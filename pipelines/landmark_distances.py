@@ -30,16 +30,26 @@ class Landmarks(Protocol):
     def n(self) -> int:
         """How many there are."""
 
-    def nearest(self, block: Any, k: int, rows: np.ndarray, n_threads: int) -> Found:
-        """The k nearest of the items in a block, and all distances of those of its rows."""
+    def measure(self, block: Any, wanted: Wanted, n_threads: int) -> Found:
+        """What is wanted of the distances of the items in a block to all landmarks."""
+
+
+class Wanted(NamedTuple):
+    """The k nearest landmarks; distances to those of the numbers `far` (f,), ascending; all
+    distances of the rows `rows` (r,) of the block."""
+
+    k: int
+    far: np.ndarray
+    rows: np.ndarray
 
 
 class Found(NamedTuple):
-    """numbers (b, k) int32 and distances (b, k) float64 of the nearest landmarks, as
-    `nearest_sequences` tells them; whole (r, m) float64: all distances of the rows asked for."""
+    """numbers (b, k) int32 and distances (b, k) of the nearest landmarks, as `nearest_sequences`
+    tells them; far (b, f); whole (r, m). float64, NaN: no distance."""
 
     numbers: np.ndarray
     distances: np.ndarray
+    far: np.ndarray
     whole: np.ndarray
 
 
@@ -77,15 +87,19 @@ class SequenceLandmarks:
         selves = None if self.self_scores is None else self.self_scores[numbers]
         return dataclasses.replace(self, codes=codes, offsets=offsets, self_scores=selves)
 
-    def nearest(self, block: SequenceBlock, k: int, rows: np.ndarray, n_threads: int) -> Found:
+    def measure(self, block: SequenceBlock, wanted: Wanted, n_threads: int) -> Found:
         """By alignment."""
-        whole = np.empty((len(rows), self.n))
+        far = np.empty((len(block.offsets) - 1, len(wanted.far)))
+        whole = np.empty((len(wanted.rows), self.n))
 
         def see(start: int, values: np.ndarray) -> None:
-            whole[:, start : start + values.shape[1]] = values[rows]
+            stop = start + values.shape[1]
+            low, high = np.searchsorted(wanted.far, (start, stop))
+            far[:, low:high] = values[:, wanted.far[low:high] - start]
+            whole[:, start:stop] = values[wanted.rows]
 
-        found = nearest_sequences(block.codes, block.offsets, self, k, n_threads=n_threads, see=see)
-        return Found(*found, whole)
+        found = nearest_sequences(*block, self, wanted.k, n_threads=n_threads, see=see)
+        return Found(*found, far, whole)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,12 +112,13 @@ class PointLandmarks:
     def n(self) -> int:
         return len(self.vectors)
 
-    def nearest(self, block: np.ndarray, k: int, rows: np.ndarray, n_threads: int) -> Found:
+    def measure(self, block: np.ndarray, wanted: Wanted, n_threads: int) -> Found:
         """By coordinates (b, q)."""
         from scipy.spatial.distance import cdist
 
-        found = neighbours.nearest(block, self.vectors, k, n_threads=n_threads)
-        return Found(*found, cdist(block[rows], self.vectors))
+        found = neighbours.nearest(block, self.vectors, wanted.k, n_threads=n_threads)
+        far = cdist(block, self.vectors[wanted.far])
+        return Found(*found, far, cdist(block[wanted.rows], self.vectors))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,10 +131,11 @@ class GivenLandmarks:
     def n(self) -> int:
         return len(self.columns)
 
-    def nearest(self, block: np.ndarray, k: int, rows: np.ndarray, n_threads: int) -> Found:
+    def measure(self, block: np.ndarray, wanted: Wanted, n_threads: int) -> Found:
         """By the distances (b, all columns) themselves, NaN: none."""
-        taken = block[:, self.columns]
-        return Found(*neighbours.select_block(taken, k), taken[rows].astype(np.float64))
+        taken = block[:, self.columns].astype(np.float64)
+        found = neighbours.select_block(taken, wanted.k)
+        return Found(*found, taken[:, wanted.far], taken[wanted.rows])
 
 
 def taken_sequences(

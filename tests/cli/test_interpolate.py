@@ -35,7 +35,7 @@ def test_run__then_show_verify_and_report():
     lines = run.stderr.splitlines()
     assert lines[0] == "input           new.npy: 150 points to be placed"
     assert lines[1] == "map             map: onto 40 items, 3 dimensions"
-    assert lines[2].startswith("plan            1 block of up to 150 items, 10 nearest landmarks, ")
+    assert lines[2].startswith("plan            1 block of up to 150 items, all 40 landmarks, ")
     assert " a second), " in lines[2]
     assert lines[3] == "serial          asked for; no cluster and no dashboard"
     last = "done            coordinates.npy (150 x 3 float64), report.html, 150 points onto 40 "

@@ -48,7 +48,9 @@ def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, overw
 
 
 def prepare(new, onto, out, **options):
-    """The job of a command with these options."""
+    """The job of a command with these options; fitted to the nearest landmarks only, as published,
+    unless said otherwise."""
+    options = {"n_far": 0, **options}
     of_run = {field.name for field in dataclasses.fields(RunOptions)}
     ours = {name: value for name, value in options.items() if name in of_run}
     theirs = {name: value for name, value in options.items() if name not in of_run}

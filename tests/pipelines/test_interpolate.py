@@ -12,7 +12,15 @@ from pipelines.errors import DamagedResult, InputProblem, UsageProblem
 from pipelines.formats.points import load_rows, open_points
 from pipelines.results import read_run
 from pipelines.verify import verify
-from tests.pipelines.interpolate_runs import Scene, coordinates, make_map, result_bytes, run, table
+from tests.pipelines.interpolate_runs import (
+    Scene,
+    coordinates,
+    make_map,
+    prepare,
+    result_bytes,
+    run,
+    table,
+)
 
 
 @pytest.fixture
@@ -85,10 +93,42 @@ def test_rows_of_distances__are_as_good_as_points(scene):
     np.testing.assert_allclose(rows, points, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_far", [1, 15, 39])
+@pytest.mark.parametrize("k", [1, 10])
+def test_far_landmarks__are_added_to_the_nearest(scene, n_far, k):
+    told = scene.run(n_far=n_far, k=k)
+    job = prepare(
+        scene.new, scene.map, "out", landmarks=str(scene.vectors), n_far=n_far, k=k
+    )  # fmt: skip
+    assert len(set(job.far)) == told["plan"]["n_far"] == n_far
+    delta = rows_of(scene)
+    residuals = squares = 0.0
+    for row, place in zip(delta, coordinates(scene.folder / "out"), strict=True):
+        nearest = np.argsort(row, kind="stable")[:k].tolist()
+        numbers = nearest + [j for j in job.far.tolist() if j not in nearest]
+        expected = interpolation.place_block([numbers], [row[numbers]], scene.at)[0]
+        np.testing.assert_allclose(place, expected, atol=1e-9)
+        apart = np.linalg.norm(place - scene.at[numbers], axis=1)
+        residuals += ((apart - row[numbers]) ** 2).sum()
+        squares += (row[numbers] ** 2).sum()
+    assert told["normalized_stress"] == pytest.approx(residuals / squares)
+
+
+def test_all_landmarks__are_what_auto_means_for_few(scene):
+    told = scene.run(n_far="auto")
+    assert (told["plan"]["n_far"], told["config"]["n_far"]["value"]) == (40, 40)
+    everything = np.broadcast_to(np.arange(40), (150, 40))
+    expected = interpolation.place_block(everything, rows_of(scene), scene.at)
+    np.testing.assert_allclose(coordinates(scene.folder / "out"), expected, atol=1e-4)
+    assert told["normalized_stress"] == pytest.approx(told["sampled"]["normalized_stress"])
+    assert told["normalized_stress"] < scene.run("near")["sampled"]["normalized_stress"] / 1.5
+
+
+@pytest.mark.parametrize("n_far", [0, 20])
 @pytest.mark.parametrize("block_size", [1, 7, 150, 1000])
-def test_block_size__changes_no_place(scene, block_size):
-    scene.run("one", k=4)
-    told = scene.run("many", k=4, block_size=block_size)
+def test_block_size__changes_no_place(scene, block_size, n_far):
+    scene.run("one", k=4, n_far=n_far)
+    told = scene.run("many", k=4, n_far=n_far, block_size=block_size)
     assert told["blocks"]["total"] == -(-150 // block_size)
     one, many = (result_bytes(scene.folder / name) for name in ("one", "many"))
     assert one.keys() == many.keys()

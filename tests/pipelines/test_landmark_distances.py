@@ -14,6 +14,7 @@ from pipelines.landmark_distances import (
     PointLandmarks,
     SequenceBlock,
     SequenceLandmarks,
+    Wanted,
     nearest_sequences,
     taken_sequences,
 )
@@ -106,24 +107,28 @@ def test_taken__are_the_landmarks_of_those_numbers(rng):
     assert (empty[0].tolist(), empty[1].tolist()) == ([], [0])
 
 
-def test_every_kind__tells_the_nearest_and_whole_rows(rng):
+def test_every_kind__tells_the_nearest_and_whole_rows(rng, monkeypatch):
     points, vectors = rng.random((9, 4), np.float32), rng.random((6, 4), np.float32)
     apart = points.astype(float)[:, None] - vectors.astype(float)[None]
     expected = np.sqrt((apart**2).sum(axis=2))
-    rows = np.array([0, 7])
-    found = PointLandmarks(vectors).nearest(points, 3, rows, 1)
+    rows, far = np.array([0, 7]), np.array([0, 2])
+    found = PointLandmarks(vectors).measure(points, Wanted(3, far, rows), 1)
+    np.testing.assert_allclose(found.far, expected[:, far], rtol=1e-12)
     np.testing.assert_array_equal(found.numbers, by_definition(expected, 3)[0])
     np.testing.assert_allclose(found.whole, expected[rows], rtol=1e-12)
     chosen = np.array([1, 3, 4])
     expected[7, 3] = np.nan
-    found = GivenLandmarks(chosen).nearest(expected, 3, rows, 1)
+    found = GivenLandmarks(chosen).measure(expected, Wanted(3, far, rows), 1)
+    np.testing.assert_array_equal(found.far, expected[:, chosen[far]])
     np.testing.assert_array_equal(found.numbers, by_definition(expected[:, chosen], 3)[0])
     np.testing.assert_array_equal(found.whole, expected[rows][:, chosen])
     new = letters(rng, 3)
     block = SequenceBlock(*sequences.pack(new, "dna")[:2])
     known = letters(rng, 5)
-    found = landmarks_of(known).nearest(block, 2, np.array([2]), 2)
+    monkeypatch.setattr(landmark_distances, "COLUMNS", 2)
+    found = landmarks_of(known).measure(block, Wanted(2, np.array([1, 2, 4]), np.array([2])), 2)
     np.testing.assert_array_equal(found.whole, whole(new, known)[[2]])
+    np.testing.assert_array_equal(found.far, whole(new, known)[:, [1, 2, 4]])
 
 
 @given(st.data())
