@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kernels import neighbours
+
 ROWS = 256  # whose distances to all others are worked on at once
 
 
@@ -109,13 +111,9 @@ def one_nn(points: np.ndarray, codes: np.ndarray) -> float:
     points, codes = points[codes >= 0], codes[codes >= 0]
     if len(codes) < 2:
         return float("nan")
-    agree = 0
-    for start in range(0, len(points), ROWS):
-        rows = np.arange(start, min(start + ROWS, len(points)))
-        squared = _squared(points, rows)
-        squared[np.arange(len(rows)), rows] = np.inf
-        agree += int((codes[squared.argmin(axis=1)] == codes[rows]).sum())
-    return agree / len(points)
+    near, _ = neighbours.nearest(points, points, 2)
+    itself = near[:, 0] == np.arange(len(points))
+    return float((codes[np.where(itself, near[:, 1], near[:, 0])] == codes).mean())
 
 
 def _squared(points: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -105,9 +105,11 @@ def test_means__of_a_label_that_nobody_has_is_none():
     assert means == [2.0, None, 3.5, None]
 
 
-def test_one_nn__counts_points_with_a_class_only(rng, monkeypatch):
-    monkeypatch.setattr(quality, "ROWS", 7)
+@pytest.mark.parametrize("equal", [False, True])
+def test_one_nn__counts_points_with_a_class_only(rng, equal):
     points, codes = rng.normal(size=(40, 2)), rng.integers(-1, 3, 40)
+    if equal:  # many points at one place, many equally near: the first other one counts
+        points = points.round()
     known = np.flatnonzero(codes >= 0)
     agree = 0
     for i in known:
