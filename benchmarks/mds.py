@@ -1,7 +1,8 @@
 """Multidimensional scaling: our kernel against the libraries in use.
 
-    iteration      one Guttman transform without weights against scikit-learn's, the memory both
-                   take, and how much of the memory's bandwidth ours uses
+    iteration      one Guttman transform without weights against scikit-learn's, and how much of
+                   the memory's bandwidth ours uses
+    memory         what both take at their peak
     weighted       a whole weighted transform over an unweighted one
     quality        the stress that whole runs end with, and their seconds
     interpolation  points per second onto a finished map, and of its search for neighbours
@@ -24,6 +25,7 @@ from benchmarks import (
     mds_big,
     mds_interpolation,
     mds_iteration,
+    mds_memory,
     mds_quality,
     mds_scaling,
     mds_weighted,
@@ -35,6 +37,7 @@ __all__ = ["PARTS", "PEERS", "Setting", "run"]
 
 RUNS: dict[str, Callable[[Setting, Path], Iterator[list[dict]]]] = {
     "iteration": mds_iteration.run,
+    "memory": mds_memory.run,
     "weighted": mds_weighted.run,
     "quality": mds_quality.run,
     "interpolation": mds_interpolation.run,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from benchmarks import harness, mds_ours
+from benchmarks import harness, mds_ours, mds_tables
 from benchmarks.harness import Contender, tell
 from benchmarks.kmeans_crew import Crew
 from benchmarks.mds_peers import SEARCHES
@@ -64,20 +64,20 @@ def _measured(
     shares = watch.shares()
     by_name = {contender.name: contender for contender in group}
     same = {name: _same(by_name[name].result, found[0]) for name in SEARCHES if name in by_name}
-    verified = _verified(points, landmarks, found, by_name)
+    checked = verified(points, landmarks, found, by_name)
     blas = {name: crew.blas_of(name, path, threads, "nearest") for name in same}
     tell(
         f"\n## mds interpolation: {n:,} x {points.shape[1]} float32 onto {len(landmarks):,} "
         f"landmarks, k = {K}, {threads} threads"
     )
     tell(setting.table(HEADING, _rows(group, blas, same)))
-    tell(_verdict(verified))
+    tell(_verdict(checked))
     tell(harness.disturbance(shares))
     return shares | {
         "benchmark": "mds interpolation", "n": n, "landmarks": len(landmarks), "k": K,
         "threads": threads, "trials": setting.trials, "toy": setting.toy, "same": same,
         "contenders": [contender.record() for contender in group], "blas": blas,
-        "peers": crew.facts, "absent": crew.absent, "verified": verified,
+        "peers": crew.facts, "absent": crew.absent, "verified": checked,
     }  # fmt: skip
 
 
@@ -107,10 +107,11 @@ def definition(points: np.ndarray, landmarks: np.ndarray, k: int) -> tuple[np.nd
     return order, np.sqrt(np.take_along_axis(apart, order, axis=1))
 
 
-def _verified(
+def verified(
     points: np.ndarray, landmarks: np.ndarray, found: tuple[np.ndarray, np.ndarray],
     by_name: dict[str, Contender],
 ) -> dict[str, Any]:  # fmt: skip
+    """Neighbours against the definition's, and places against those of search and placing."""
     rows = np.random.default_rng(5).choice(len(points), min(CHECKED, len(points)), replace=False)
     indices, distances = definition(points[rows], landmarks, K)
     wrong = int((found[0][rows] != indices).any(axis=1).sum())
@@ -123,12 +124,12 @@ def _verified(
     }  # fmt: skip
 
 
-def _verdict(verified: dict[str, Any]) -> str:
-    right = "right" if verified["correct"] else "WRONG"
-    places = "the same" if verified["same_places"] else "OTHER"
+def _verdict(checked: dict[str, Any]) -> str:
+    right = "right" if checked["correct"] else "WRONG"
+    places = "the same" if checked["same_places"] else "OTHER"
     return (
-        f"ours {right}: of {verified['checked']:,} points {verified['wrong']} with other "
-        f"neighbours than the definition's, distances to {verified['distances_off']:.0e}; "
+        f"ours {right}: of {checked['checked']:,} points {checked['wrong']} with other "
+        f"neighbours than the definition's, distances to {checked['distances_off']:.0e}; "
         f"interpolate has {places} bytes as search and placing apart"
     )
 
@@ -138,7 +139,7 @@ def _rows(group: list[Contender], blas: dict[str, str], same: dict[str, float]) 
     for contender in group:
         low, middle, high = harness.spread(contender.seconds)
         row = [contender.name, blas.get(contender.name, "")]
-        row += [f"{1000 * value:.4g}" for value in (middle, low, high)]
+        row += [mds_tables.digits(1000 * value) for value in (middle, low, high)]
         row += [f"{contender.cells / middle:,.0f}"]
         row += [f">= {GOAL:,}" if contender.name == WHOLE else ""]
         if contender.name in same:

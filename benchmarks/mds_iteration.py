@@ -1,7 +1,7 @@
 """One Guttman transform without weights: ours in three dtypes against scikit-learn's, in turn.
 
 Ours counts with the median of the transforms of a run, scikit-learn with the fastest; the medians
-of its runs stand beside. Memory is that of fresh processes, bandwidth is measured in every round.
+of its runs stand beside. How fast memory is read is measured in every round.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import harness, mds_memory, mds_ours
+from benchmarks import harness, mds_ours, mds_tables
 from benchmarks.harness import Contender, Timed, tell
 from benchmarks.kmeans_crew import Crew
 from benchmarks.mds_ours import Ours
@@ -24,7 +24,6 @@ from benchmarks.peak import Reading
 if TYPE_CHECKING:
     from benchmarks.mds import Setting
 
-ALONE_N = 20_000  # from here on the peer's temporaries do not fit, and ours runs in int16 alone
 TWIN_N = 2000
 CALLS, TOY_CALLS = 10, 3
 PEER = "scikit-learn"
@@ -33,23 +32,26 @@ READ = "reading memory"
 ONE_THREAD_TRIALS = 3
 CLOSE = {"float64": 1e-12, "float32": 1e-6, "int16": 1e-6}
 SEEN_CLOSE = {"float64": 1e-10, "float32": 1e-5, "int16": 1e-5}  # the stress that falls out
-SPEED_GOALS = {"float64": 55, "float32": 130, "int16": 210}
-MEMORY_GOALS = {"float64": 6, "float32": 12, "int16": 25}
-GOALS_N = 10_000
+LONG_N = 10_000  # from here on half as many calls
 HEADING = (
-    "contender", "BLAS", "ms", "lowest", "highest", "ours is", "by its medians", "by CPU", "goal",
-    "MB read", "GB/s", "of the memory's", "peak MB", "less than its", "goal", "smacof() MB",
+    "contender", "BLAS", "ms", "lowest", "highest", "ours is", "by its medians", "by CPU",
+    "MB read", "GB/s", "of the memory's",
 )  # fmt: skip
 
 
 def run(setting: Setting, folder: Path) -> Iterator[list[dict]]:
     """One record for each size and number of threads."""
+    records = []
     for n in setting.sizes:
         with Crew(setting.peers, MAPS) as crew:
             size = _Size(mds_ours.saved(folder, n), n, setting, crew)
             for threads in sorted(setting.threads, reverse=True):
-                yield [size.measured(threads)]
+                records.append(size.measured(threads))
+                yield records[-1:]
             size.close()
+    for table in (mds_tables.speeds, mds_tables.bandwidths):
+        tell()
+        tell(setting.table(*table(records, setting.dtypes)))
 
 
 class _Size:
@@ -58,10 +60,9 @@ class _Size:
     def __init__(self, path: Path, n: int, setting: Setting, crew: Crew) -> None:
         self.path, self.n, self.setting, self.crew = path, n, setting, crew
         self.points, self.start = np.load(path), mds_ours.random_start(n)
-        self.alone = n >= ALONE_N
-        self.dtypes = [dtype for dtype in setting.dtypes if not self.alone or dtype == "int16"]
-        self.bands = {dtype: mds_ours.bands_over(self.points, dtype) for dtype in self.dtypes}
-        self.calls = TOY_CALLS if setting.toy else CALLS if n < GOALS_N else CALLS // 2
+        dtypes = mds_ours.dtypes_at(n, setting.dtypes)
+        self.bands = {dtype: mds_ours.bands_over(self.points, dtype) for dtype in dtypes}
+        self.calls = TOY_CALLS if setting.toy else CALLS if n < LONG_N else CALLS // 2
         self.stress: float | None = None  # by scikit-learn or the twin, after 1 + calls transforms
 
     def close(self) -> None:
@@ -85,16 +86,15 @@ class _Size:
             kept = medians[-trials:]
             by_name[MEDIAN] = Contender(MEDIAN, "", self.n**2, _nothing, unit="", seconds=kept)
         verified = self._verified(ours, by_name)
-        memory = self._memory(threads) if most else {}
         for one in ours.values():
             one.close()
-        found = {dtype: self._facts(dtype, by_name, memory, ours) for dtype in ours}
-        self._show(threads, by_name, found, memory, verified, shares)
+        found = {dtype: self._facts(dtype, by_name, one.nbytes) for dtype, one in ours.items()}
+        self._show(threads, by_name, found, verified, shares)
         return shares | {
             "benchmark": "mds iteration", "n": self.n, "threads": threads, "trials": trials,
             "toy": self.setting.toy, "calls": self.calls,
             "contenders": [contender.record() for contender in by_name.values()],
-            "found": found, "memory": memory, "peers": self.crew.facts,
+            "found": found, "peers": self.crew.facts,
             "absent": self.crew.absent, "blas": self._blas(threads), "verified": verified,
         }  # fmt: skip
 
@@ -107,7 +107,7 @@ class _Size:
             Contender(dtype, "", pairs, functools.partial(one.run, self.start, self.calls), unit="")
             for dtype, one in ours.items()
         ]
-        if not self.alone and self.crew.has(PEER):
+        if self.n < mds_ours.ALONE_N and self.crew.has(PEER):
             at = (PEER, self.path, threads, "iteration", self.start, self.calls)
 
             def theirs() -> Timed:
@@ -142,43 +142,27 @@ class _Size:
         ) and all(value <= SEEN_CLOSE[dtype] for dtype, value in found["seen_off"].items())
         return found
 
-    def _memory(self, threads: int) -> dict[str, int | None]:
-        """Peak bytes by dtype, 'smacof DTYPE' and peer."""
-        found: dict[str, int | None] = {}
-        for dtype in self.dtypes:
-            found[dtype] = mds_memory.peak(self.path, "ours", dtype, threads)
-            if not self.alone:
-                found[f"smacof {dtype}"] = mds_memory.peak(self.path, "whole", dtype, threads)
-        if not self.alone and self.crew.has(PEER):
-            found[PEER] = mds_memory.peak(self.path, "scikit_learn", threads)
-        return found
-
-    def _facts(
-        self, dtype: str, by_name: dict[str, Contender], memory: dict, ours: dict[str, Ours]
-    ) -> dict[str, float]:
+    def _facts(self, dtype: str, by_name: dict[str, Contender], nbytes: int) -> dict[str, float]:
         """Ratios of one of ours, and its rate."""
         mine = by_name[dtype]
-        rate = ours[dtype].nbytes / statistics.median(mine.seconds)
+        rate = nbytes / statistics.median(mine.seconds)
         memory_rate = statistics.median(
             by_name[READ].cells / seconds for seconds in by_name[READ].seconds
         )
-        found = {"bytes": ours[dtype].nbytes, "rate": rate, "bandwidth_share": rate / memory_rate}
+        found = {"bytes": nbytes, "rate": rate, "bandwidth_share": rate / memory_rate}
         found["memory_rate"] = memory_rate
         if PEER in by_name:
             found["ratio"] = statistics.median(harness.ratios(mine, by_name[PEER]))
             found["median_ratio"] = statistics.median(harness.ratios(mine, by_name[MEDIAN]))
             found["cpu_ratio"] = harness.cpu_ratio(mine, by_name[PEER]) or 0.0
-        if memory.get(PEER) and memory.get(dtype):
-            found["memory_ratio"] = memory[PEER] / memory[dtype]
         return found
 
     def _blas(self, threads: int) -> str:
         return self.crew.blas_of(PEER, self.path, threads, "iteration")
 
     def _show(
-        self, threads: int, by_name: dict[str, Contender], found: dict, memory: dict,
-        verified: dict, shares: dict,
-    ) -> None:  # fmt: skip
+        self, threads: int, by_name: dict[str, Contender], found: dict, verified: dict, shares: dict
+    ) -> None:
         plural = "s" if threads > 1 else ""
         tell(f"\n## mds iteration: n = {self.n:,}, {threads} thread{plural}")
         rows = []
@@ -188,12 +172,10 @@ class _Size:
             low, middle, high = harness.spread(contender.seconds)
             row = [name if name.startswith(PEER) else f"ours, {name}"]
             row += [self._blas(threads) if name == PEER else ""]
-            row += [f"{1000 * value:.3g}" for value in (middle, low, high)]
-            ending = _own_cells(name, found[name], memory, self.n, threads) if name in found else []
-            if name == PEER:
-                ending = ["", "", "", "", "", "", "", _megabytes(memory.get(PEER))]
-            rows.append(row + ending + [""] * (len(HEADING) - len(row) - len(ending)))
-        tell(self.setting.table(HEADING, rows))
+            row += [mds_tables.digits(1000 * value) for value in (middle, low, high)]
+            row += _own_cells(found[name]) if name in found else []
+            rows.append(row + [""] * (len(HEADING) - len(row)))
+        tell(harness.table(HEADING, rows))
         tell(_verdict(verified))
         rates = [by_name[READ].cells / seconds / 1e9 for seconds in by_name[READ].seconds]
         low, middle, high = harness.spread(rates)
@@ -201,21 +183,12 @@ class _Size:
         tell(harness.disturbance(shares))
 
 
-def _own_cells(name: str, facts: dict, memory: dict, n: int, threads: int) -> list[str]:
+def _own_cells(facts: dict) -> list[str]:
     """What stands behind the milliseconds of ours."""
-    at_goal = n == GOALS_N and threads == 2
     ratios = ("ratio", "median_ratio", "cpu_ratio")
     cells = [f"{facts[key]:.3g}x" if facts.get(key) else "" for key in ratios]
-    cells.append(f">= {SPEED_GOALS[name]}x" if at_goal else "")
     cells += [f"{facts['bytes'] / 1e6:.4g}", f"{facts['rate'] / 1e9:.1f}"]
-    cells += [f"{facts['bandwidth_share']:.0%}", _megabytes(memory.get(name))]
-    cells.append(f"{facts['memory_ratio']:.1f}x" if "memory_ratio" in facts else "")
-    cells.append(f">= {MEMORY_GOALS[name]}x" if at_goal and memory else "")
-    return [*cells, _megabytes(memory.get(f"smacof {name}"))]
-
-
-def _megabytes(nbytes: int | None) -> str:
-    return f"{nbytes / 1e6:.0f}" if nbytes else ""
+    return [*cells, f"{facts['bandwidth_share']:.0%}"]
 
 
 def _verdict(verified: dict) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ DIMS = 2  # of all maps here
 COLUMNS, CLUSTERS = 16, 10
 ROWS = 64  # of distances that are computed at a time
 LARGEST_INT16 = 32767
+ALONE_N = 20_000  # from here on the peer's temporaries do not fit, and ours runs in int16 alone
 
 
 def blobs(n: int, seed: int = 0) -> np.ndarray:
@@ -37,6 +38,11 @@ def saved(folder: Path, n: int) -> Path:
     if not path.exists():
         np.save(path, blobs(n))
     return path
+
+
+def dtypes_at(n: int, wanted: Sequence[str]) -> list[str]:
+    """Those of the wanted that are tried with so many points."""
+    return [dtype for dtype in wanted if n < ALONE_N or dtype == "int16"]
 
 
 def random_start(n: int, seed: int = 1) -> np.ndarray:

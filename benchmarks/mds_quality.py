@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
-from benchmarks import harness, mds_ours
+from benchmarks import harness, mds_ours, mds_tables
 from benchmarks.harness import Contender, Timed, tell
 from benchmarks.kmeans_crew import Crew
 from benchmarks.kmeans_peers import timed
@@ -155,7 +155,7 @@ def _rows(group: list[Contender], stresses: dict[str, list[float]]) -> list[list
     for contender in group:
         low, middle, high = harness.spread(contender.seconds)
         row = [_told(contender.name), str(len(contender.seconds))]
-        row += [f"{value:.3g}" for value in (middle, low, high)]
+        row += [mds_tables.digits(value) for value in (middle, low, high)]
         row.append(f"{statistics.median(contender.cpu_s):.3g}")
         low, middle, high = harness.spread(stresses[contender.name])
         row += [f"{value:.5f}" for value in (middle, low, high)]

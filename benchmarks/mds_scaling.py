@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import harness, mds_ours
+from benchmarks import harness, mds_ours, mds_tables
 from benchmarks.harness import Contender, Timed, tell
 from benchmarks.kmeans_engine import between
 from benchmarks.mds_ours import Ours
@@ -123,7 +123,11 @@ def _rows(group: list[Contender]) -> list[list[str]]:
     rows = []
     for at, contender in enumerate(group):
         low, middle, high = harness.spread(contender.seconds)
-        row = [contender.name, "", *(f"{1000 * value:.3g}" for value in (middle, low, high))]
+        row = [
+            contender.name,
+            "",
+            *(mds_tables.digits(1000 * value) for value in (middle, low, high)),
+        ]
         if at % 2:
             low, middle, high = harness.spread(harness.ratios(contender, group[at - 1]))
             row += [f"{value:.2f}x" for value in (middle, low, high)]
