@@ -44,6 +44,8 @@ def rows(found: Any) -> list[tuple[str, str]]:
         told.append(("labels", f"{found.n:,}, as many of each cluster as run.json says"))
     if found.map_checked:
         told.append(("map", f"{units.count(found.n, 'record')}, each with its coordinates"))
+    if found.stages:
+        told.append(("stages", f"{', '.join(found.stages)}, each as it was written"))
     if found.extra:
         told.append(("not ours", ", ".join(found.extra)))
     return told

@@ -29,6 +29,7 @@ READ_AT_ONCE = 16
 class Verification:
     """What was looked at; `problems` is empty for a sound result.
 
+    stages: result folders inside this one, looked at as well
     extra: files at the top of the folder that the result does not know (no damage)
     missing_pairs: unordered pairs without a distance
     matrix_checked, labels_checked, map_checked: False where there is none, or when it was damaged
@@ -43,6 +44,7 @@ class Verification:
     labels_checked: bool = False
     map_checked: bool = False
     seconds: float = 0.0
+    stages: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -87,9 +89,7 @@ def check_stage(url: str, stage: str, found: Verification, storage_options: dict
     found.nbytes += inner.nbytes
     found.extra += [f"{stage}/{name}" for name in inner.extra]
     found.problems += [f"{stage}: {problem}" for problem in inner.problems]
-    if inner.matrix_checked and not found.matrix_checked:
-        found.matrix_checked = True
-        found.n, found.missing_pairs = inner.n, inner.missing_pairs
+    found.stages.append(stage)
 
 
 def damaged(found: Verification) -> DamagedResult:
