@@ -196,3 +196,25 @@ def move_items(count, k, d, max_iter, is_last, batch, placed, cut_off):
             for c in range(d):
                 placed[in_lane[lane], c] = z[c * ITEMS + lane]
             in_lane[lane] = -1
+
+
+@njit
+def stress_rows(positions, indices, distances, at, residuals, squares):
+    """residuals and squares (n,) as interpolation.placement_stress tells them."""
+    d = at.shape[1]
+    for row in range(indices.shape[0]):
+        known, residual, total = 0, 0.0, 0.0
+        for i in range(indices.shape[1]):
+            number, delta = indices[row, i], distances[row, i]
+            if number < 0 or not 0 <= delta < np.inf:
+                continue
+            square = 0.0
+            for c in range(d):
+                apart = positions[row, c] - at[number, c]
+                square += apart * apart
+            misfit = np.sqrt(square) - delta
+            residual += misfit * misfit
+            total += delta * delta
+            known += 1
+        residuals[row] = residual if known else np.nan
+        squares[row] = total

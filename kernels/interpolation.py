@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels._majorise import batch_for, place_rows
+from kernels._majorise import batch_for, place_rows, stress_rows
 from kernels.neighbours import Search, as_matrix, over_rows
 
 MAX_ITER = 1000
@@ -105,13 +105,12 @@ def placement_stress(
     """
     at = _embedding_of(landmarks_at)
     numbers, given = _pairs_of(indices, distances, len(at))
-    z = np.asarray(positions, np.float64)
-    known = (numbers >= 0) & np.isfinite(given) & (given >= 0)
-    apart = z[:, None, :] - at[np.where(known, numbers, 0)]
-    delta = np.where(known, given, 0.0)
-    misfit = np.where(known, np.sqrt(np.square(apart).sum(axis=2)) - delta, 0.0)
-    residuals = np.where(known.any(axis=1), np.square(misfit).sum(axis=1), np.nan)
-    return residuals, np.square(delta).sum(axis=1)
+    places = np.ascontiguousarray(positions, np.float64)
+    if places.shape != (len(numbers), at.shape[1]):
+        raise ValueError(f"positions have shape {places.shape}, not {(len(numbers), at.shape[1])}")
+    residuals, squares = np.empty(len(numbers)), np.empty(len(numbers))
+    stress_rows(places, numbers, given, at, residuals, squares)
+    return residuals, squares
 
 
 def _embedding_of(landmarks_at: Any) -> np.ndarray:

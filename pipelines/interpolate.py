@@ -55,9 +55,9 @@ class Config:
     k: int = option(10, "Nearest landmarks that an item is fitted to.", min=1)
     n_far: int | str = option(
         "auto", "Other landmarks, drawn at random, that all items are fitted to as well: the "
-        "nearest alone do not tell on which side of them an item lies; auto is 1000 (or all there "
-        "are), 0 is the published method and the fastest.", min=0, kind="auto-int",
-        metavar="auto|N",
+        "nearest alone do not tell on which side of them an item lies; auto is up to 1000, of "
+        "millions of points 100; 0 is the published method and the fastest.",
+        min=0, kind="auto-int", metavar="auto|N",
     )  # fmt: skip
     n_landmarks: int = option(
         0, "Items of the map that are landmarks, drawn at random; 0 for all.", min=0

@@ -133,7 +133,8 @@ def warm_up(kind: str, d: int, dtype: str, aligned: tuple[str, str, str] | None)
         if kind == "points":
             neighbours.nearest(points, points, 2, n_threads=1)
         found = neighbours.select_block(points, 2)
-        interpolation.place_block(*found, np.random.default_rng(0).random((8, d)))
+        at = np.random.default_rng(0).random((8, d))
+        interpolation.placement_stress(interpolation.place_block(*found, at), *found, at)
     return _jit.target()
 
 
@@ -188,7 +189,7 @@ def fit(found: Found, there: OnMap, what: Work) -> Fitted:
     def fill(start: int, stop: int) -> None:
         at, cut_off, residuals, squares = (part[start:stop] for part in fitted)
         numbers, distances = anchors_of(found, what.far, slice(start, stop))
-        distances = distances * there.scale
+        distances *= there.scale
         at[:] = interpolation.place_block(
             numbers, distances, there.at, max_iter=what.max_iter, tol=what.tol, cut_off=cut_off
         )
@@ -201,15 +202,16 @@ def fit(found: Found, there: OnMap, what: Work) -> Fitted:
 def anchors_of(found: Found, far: np.ndarray, rows: slice) -> tuple[np.ndarray, np.ndarray]:
     """(numbers, distances) of the landmarks that items are fitted to: the nearest, then those far
     ones that are not among them."""
-    numbers, distances = found.numbers[rows], found.distances[rows]
-    if not len(far):
-        return numbers, distances
-    others = found.far[rows].copy()
-    place = np.minimum(np.searchsorted(far, numbers), len(far) - 1)
-    row, column = np.nonzero(far[place] == numbers)
-    others[row, place[row, column]] = np.nan
-    repeated = np.broadcast_to(far.astype(np.int32), others.shape)
-    return np.hstack([numbers, repeated]), np.hstack([distances, others])
+    nearest, k = found.numbers[rows], found.numbers.shape[1]
+    numbers = np.empty((len(nearest), k + len(far)), np.int32)
+    distances = np.empty(numbers.shape)
+    numbers[:, :k], distances[:, :k] = nearest, found.distances[rows]
+    numbers[:, k:], distances[:, k:] = far, found.far[rows]
+    if len(far):
+        place = np.minimum(np.searchsorted(far, nearest), len(far) - 1)
+        row, column = np.nonzero(far[place] == nearest)
+        distances[row, k + place[row, column]] = np.nan
+    return numbers, distances
 
 
 def store(what: Work, name: str, index: int, data: bytes) -> ChunkWritten:

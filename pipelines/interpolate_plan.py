@@ -34,9 +34,9 @@ BLOCK_BYTES = 32 << 20  # of what a worker loads for a block
 BLOCK_LETTERS = 4 << 20  # of sequences, which travel with their blocks
 BLOCK_PLACES = 2**21  # nearest landmarks that are found for a block
 BLOCK_CELLS = 5e10  # about 10 s of one core: what a kill may cost
-USUAL_FAR = 1000
+MOST_FAR, FEWEST_FAR, FAR_PAIRS = 1000, 100, 2e8
 PLACED_PER_SECOND = 3e5  # items of one core, what comes of their landmarks apart
-ANCHOR_SECONDS = 7e-8  # of one core, for each landmark that an item is fitted to
+ANCHOR_SECONDS = 1.7e-7  # of one core, for each landmark that an item is fitted to
 FLOPS = 2e10  # landmarks x columns per second of one core
 READ_BYTES_PER_SECOND = 4e8
 WORKER_BASE_BYTES = 300 << 20  # Python, Numba, Dask and the compiled kernels
@@ -75,9 +75,16 @@ class Job:
     def far(self) -> np.ndarray:
         """Places, among the landmarks, of those that all items are fitted to, ascending."""
         m, wanted = len(self.chosen), self.config.n_far
-        wanted = min(m, USUAL_FAR if wanted == "auto" else int(wanted))
+        wanted = min(m, self.usual_far if wanted == "auto" else int(wanted))
         rng = np.random.default_rng((self.options.random_state, 0x1A3E))
         return np.sort(rng.choice(m, wanted, replace=False))
+
+    @property
+    def usual_far(self) -> int:
+        """For auto: fewer where placing many items is the most of the work."""
+        if self.new.kind == "sequences":
+            return MOST_FAR
+        return int(min(max(FAR_PAIRS // max(self.new.n, 1), FEWEST_FAR), MOST_FAR))
 
     @property
     def n_anchors(self) -> int:

@@ -1,5 +1,6 @@
 """`run interpolate` in one process: places, files, what is told, what is refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -112,6 +113,15 @@ def test_far_landmarks__are_added_to_the_nearest(scene, n_far, k):
         residuals += ((apart - row[numbers]) ** 2).sum()
         squares += (row[numbers] ** 2).sum()
     assert told["normalized_stress"] == pytest.approx(residuals / squares)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(3, 1000), (400_000, 500), (5_000_000, 100)])
+def test_far_landmarks__are_fewer_of_very_many_points(scene, monkeypatch, n, expected):
+    job = prepare(scene.new, scene.map, "out", landmarks=str(scene.vectors), n_far="auto")
+    points = dataclasses.replace(job.new.points, n=n)
+    job = dataclasses.replace(job, new=dataclasses.replace(job.new, points=points))
+    assert job.usual_far == expected
+    assert len(job.far) == 40
 
 
 def test_all_landmarks__are_what_auto_means_for_few(scene):
