@@ -105,7 +105,9 @@ class Job:
     def _placed_steps(self) -> Iterator[Step]:
         if self.n_placed:
             seconds = self._align(self.n_placed, 2 * self.n_aligned)
-            text = f"{self.n_placed:,} sequences by their nearest of {self.n_aligned:,} landmarks"
+            m, k = self.n_aligned, self.config.k
+            whom = f"all {m:,}" if k is None or k >= m else f"the {k:,} nearest of {m:,}"
+            text = f"{self.n_placed:,} sequences by {whom} landmarks"
             yield Step("placed", "interpolate", text, seconds, 200 * self.n_placed)
 
     def _align(self, rows: int, columns: int) -> float:
