@@ -17,14 +17,14 @@ def known(delta):
 
 def weights(delta, kind="none", given=None):
     """(n, n): 1, a matrix, 1 / delta ('sammon') or delta ** P ('power:P') for every known pair;
-    powers are of max(delta, mean / 1000)."""
+    powers are of max(delta, mean / 1000), or of 1 where all are 0."""
     there = known(delta)
     if given is not None:
         return np.where(there, given, 0.0)
     if kind == "none" or not there.any():
         return there.astype(float)
     power = -1.0 if kind == "sammon" else float(kind.removeprefix("power:"))
-    lowest = 0.001 * np.asarray(delta)[there].mean()
+    lowest = 0.001 * np.asarray(delta)[there].mean() or 1.0
     w = np.zeros(np.shape(delta))
     w[there] = np.maximum(np.asarray(delta)[there], lowest) ** power
     return w

@@ -6,7 +6,7 @@ import json
 import numpy as np
 from hypothesis import strategies as st
 
-from kernels import _mds_runs, mds
+from kernels import _mds_runs, mds, mds_problem
 from kernels.mds import Weighting
 from tests import naive_mds
 from tests.kernels import truth
@@ -122,7 +122,13 @@ def over(bands):
     return lambda function, *args: [function(band, *args) for band in bands]
 
 
-WEIGHTINGS = ("none", "given", "sammon", "power:2", "power:-0.5")
+def problem(values, n_components=2, weights="none", **options):
+    """The problem of a matrix."""
+    over_bands = over(bands_of(values))
+    return mds_problem.problem_over(over_bands, weights, n_components, "float64", **options)
+
+
+WEIGHTINGS = ("none", "given", "sammon", "power:2")
 
 
 def weighting(name, values):
@@ -140,7 +146,7 @@ def weighting(name, values):
 def problems(draw, least=2, most=70):
     """(matrix, start (n, d), rng) of every kind, with and without missing pairs."""
     seed = draw(st.integers(0, 2**32 - 1))
-    n, d = draw(st.integers(least, most)), draw(st.integers(1, 5))
+    n, d = draw(st.integers(least, most)), draw(st.integers(1, 3))
     missing = draw(st.sampled_from([0.0, 0.0, 0.3, 0.9]))
     values = matrix(draw(st.sampled_from(sorted(KINDS))), n, seed, missing)
     rng = np.random.default_rng(seed)

@@ -24,7 +24,7 @@ def assert_near(got, expected, dtype, size):
     np.testing.assert_allclose(got, expected, rtol=0, atol=NEAR[dtype] * max(size, 1e-300))
 
 
-def case(name, n, dtype, weights, d=3, missing=0.3):
+def case(name, n, dtype, weights, d=2, missing=0.3):
     """(stored matrix, bands, Weighting, w by definition, configuration)."""
     values = matrices.matrix(name, n, n, missing)
     kind, given_weights, w = matrices.weighting(weights, values)

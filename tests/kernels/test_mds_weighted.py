@@ -37,14 +37,27 @@ def test_every_step__is_that_of_the_pseudo_inverse(name, weights, missing):
 @pytest.mark.parametrize("dtype", ["float32", "int16"])
 @pytest.mark.parametrize("weights", ["sammon", "power:2", "given"])
 def test_small_types__take_nearly_the_same_steps(weights, dtype):
-    values, start = started("city_block", 60, 3, 0.2)
+    values, start = started("city_block", 60, 2, 0.2)
     values = matrices.stored(values, dtype)
     _, given, w = matrices.weighting(weights, values)
     weights = weights if given is None else given
-    found = matrices.run(values, init=start, n_components=3, weights=weights, dtype=dtype,
+    found = matrices.run(values, init=start, weights=weights, dtype=dtype,
                          max_iter=5, **EXACT)  # fmt: skip
     _, history = naive_mds.smacof(values, start, 5, w)
     np.testing.assert_allclose(found.history, history, rtol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", matrices.DTYPES)
+@pytest.mark.parametrize("weights", ["none", "sammon", "power:2"])
+def test_tolerance_out_of_reach__raises_no_stress(weights, dtype):
+    """Products in float32 cannot make the residual as small as asked for."""
+    for seed in range(4):
+        values, start = started("city_block", 20 + 11 * seed, 2, 0.3)
+        d = start.shape[1]
+        found = matrices.run(values, init=start, n_components=d, weights=weights, dtype=dtype,
+                             max_iter=30, relax=False, tol=1e-9, cg_tol=1e-15)  # fmt: skip
+        assert (np.diff(found.history) <= 1e-5 * found.history[0]).all()
+        assert found.history[-1] < found.history[0]
 
 
 @pytest.mark.parametrize("relax", [False, True])
@@ -60,7 +73,7 @@ def test_stress__never_rises_whatever_the_gradients_leave(name, weights, missing
     assert found.stress == pytest.approx(naive_mds.stress(values, found.embedding, w), rel=1e-9)
 
 
-@pytest.mark.parametrize("weights", ["sammon", "power:-2", "power:3", "given"])
+@pytest.mark.parametrize("weights", ["sammon", "power:2", "given"])
 def test_end__is_a_fixed_point(weights):
     values, start = started("city_block", 50, 2, 0.3)
     _, given, w = matrices.weighting(weights, values)
@@ -157,3 +170,16 @@ def test_weighting__is_named():
 def test_wrong_weights__are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         matrices.run(matrices.matrix("chance", 4), weights=weights)
+
+
+@pytest.mark.parametrize("power", [-4, -1.5, -0.5, 0.5, 1, 3.5])
+def test_every_power__weighs_by_its_definition(power):
+    values, start = started("city_block", 35, 2, 0.2)
+    w = naive_mds.weights(values, f"power:{power}")
+    kind = mds.weighting_of(f"power:{power}", values[naive_mds.known(values)].mean())
+    (band,) = matrices.bands_of(values, cuts=[])
+    got = mds.guttman_block(band, start, 0.0, kind)
+    expected = naive_mds.b_matrix(values, start, w) @ start
+    np.testing.assert_allclose(got, expected, atol=1e-11 * np.abs(expected).max())
+    stress = mds.stress_block(band, start, kind)[0]
+    assert stress == pytest.approx(naive_mds.stress(values, start, w), rel=1e-11)
