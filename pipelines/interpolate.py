@@ -168,7 +168,10 @@ def readable_alone(job: Job, results: ResultFolder) -> Job:
     new = job.new
     if isinstance(new, NewSequences):
         return job
-    points = staged(new.points, results.folder, results.work_key("points"), job.ranges)
+    points = staged(
+        new.points, results.folder, results.work_key("points"), job.ranges,
+        finite=new.kind == "points",
+    )  # fmt: skip
     return dataclasses.replace(job, new=dataclasses.replace(new, points=points))
 
 

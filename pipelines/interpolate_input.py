@@ -180,7 +180,7 @@ def open_rows(path: str, there: Map, landmarks: str | None) -> NewDistances:
             "--landmarks is for sequences and points; rows of distances need none.",
             remedy="Leave it out, or take --kind points.",
         )
-    points = open_points(path, check=False)
+    points = open_points(path, check=False, missing=True)
     if points.d != there.n:
         text = f"{path} has {points.d:,} columns, {there.url} {there.n:,} items"
         raise InputProblem(

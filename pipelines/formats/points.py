@@ -25,13 +25,19 @@ _ARRAYS = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz"}
 
 
 def open_points(
-    url: str, *, columns: str | None = None, vector: bool = False, check: bool = True
+    url: str,
+    *,
+    columns: str | None = None,
+    vector: bool = False,
+    check: bool = True,
+    missing: bool = False,
 ) -> Points:
     """Open and check points; what is wrong is told before anything is started.
 
     columns: those of a text or Parquet table to take, as "1-4,7" or "x,y"; None for all.
     vector: an .npy or .npz array of one dimension is one column, as weights are.
     check: False leaves the values of arrays unseen; `load_rows` checks them.
+    missing: empty cells of text, NaN and NA are NaN; `load_rows` refuses them all the same.
     Raises UsageProblem for a missing file, InputProblem naming row and column, or line and column,
     of what cannot be used. Of files beyond CHECKED_BYTES only the form is checked; `load_rows`
     checks the values.
@@ -55,7 +61,7 @@ def open_points(
     if kind == "text":
         from pipelines.formats.points_text import open_text
 
-        return open_text(url, url, columns)
+        return open_text(url, url, columns, missing=missing)
     from pipelines.formats import points_npy
 
     opener = points_npy.open_npy if kind == "npy" else points_npy.open_npz

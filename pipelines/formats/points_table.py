@@ -53,6 +53,7 @@ class Form:
     targets       per cell of a row: its column of the values, or SKIPPED or NAME
     names         of the columns of the values, or None
     named_ids     the header says which column holds ids
+    missing       cells that are empty, NaN or NA are NaN; else they are refused
     """
 
     offset: int
@@ -61,6 +62,7 @@ class Form:
     targets: tuple[int, ...]
     names: tuple[str, ...] | None
     named_ids: bool
+    missing: bool = False
 
     @property
     def d(self) -> int:
@@ -163,9 +165,12 @@ def is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def number_of(cell: str, place: str) -> float:
-    """The value of a cell that is no plain number. InputProblem that begins with its place."""
+def number_of(cell: str, place: str, missing: bool = False) -> float:
+    """The value of a cell that is no plain number; missing: NaN where there is none. InputProblem
+    that begins with its place."""
     cell = unquote(cell)
+    if missing and (cell.strip().lower() in ("", "nan") or is_missing(cell)):
+        return float("nan")
     if not cell.strip():
         raise InputProblem(f"{place} is empty.", remedy=_REMEDY)
     if is_number(cell):

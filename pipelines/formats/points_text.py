@@ -102,10 +102,10 @@ class TextLayout:
         raise points_source.ends_early(self.name, places[0][0], places[-1][0])
 
 
-def open_text(url: str, name: str, columns: str | None = None) -> Points:
-    """A table of numbers as Points; columns as in `form_of`."""
+def open_text(url: str, name: str, columns: str | None = None, *, missing: bool = False) -> Points:
+    """A table of numbers as Points; columns as in `form_of`, missing as in `open_points`."""
     with ByteStream(url) as stream:
-        survey = _Survey(name, columns)
+        survey = _Survey(name, columns, missing)
         try:
             for block in stream.blocks():
                 survey.feed(block, stream.nbytes <= points_source.CHECKED_BYTES)
@@ -130,8 +130,8 @@ def open_text(url: str, name: str, columns: str | None = None) -> Points:
 class _Survey:
     """One pass over a text: its form, the places of its pieces, its ids, and whatever is wrong."""
 
-    def __init__(self, name: str, columns: str | None):
-        self.name, self.columns = name, columns
+    def __init__(self, name: str, columns: str | None, missing: bool = False):
+        self.name, self.columns, self.missing = name, columns, missing
         self.form: Form = None  # type: ignore[assignment]  # known once the head was seen
         self.places: list[Place] = []
         self.ids: list[str] | None = None
@@ -179,7 +179,8 @@ class _Survey:
             check_start(text[:HEAD], self.name)
             if not last and numbers.count_rows(np.frombuffer(text, np.uint8))[0] < 2:
                 return  # a header, and perhaps many comments: the form is told by what follows
-            self.form = form_of(text, self.name, self.columns)
+            form = form_of(text, self.name, self.columns)
+            self.form = replace(form, missing=self.missing)
             self.ids = [] if self.form.has_ids else None
             self._at, self.line = self.form.offset, self.form.line
             text = text[self.form.offset :]
@@ -221,7 +222,8 @@ def read_piece(text: bytes, form: Form, name: str, line: int) -> tuple[np.ndarra
         cell = text[state[numbers.CELL] : state[numbers.POSITION]]
         column = int(state[numbers.COLUMN])
         place = f"{name} line {line + state[numbers.LINE] + 1:,}, column {column + 1:,}"
-        value = number_of(cell.decode("utf-8", "backslashreplace").strip(), place)
+        text_of_cell = cell.decode("utf-8", "backslashreplace").strip()
+        value = number_of(text_of_cell, place, form.missing)
         values[state[numbers.ROW], form.targets[column]] = value
         state[numbers.FILLED] = 1
     if outcome != numbers.END:

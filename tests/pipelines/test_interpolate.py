@@ -1,10 +1,12 @@
 """`run interpolate` in one process: places, files, what is told, what is refused."""
 
 import dataclasses
+import gzip
 import json
 
 import numpy as np
 import pytest
+import zarr
 from scipy.spatial.distance import cdist
 
 from kernels import interpolation
@@ -179,6 +181,28 @@ def test_items__without_a_distance_are_nan_counted_and_told(scene):
     assert (lines[3]["nearest"], lines[3]["distance"], lines[3]["x"]) == ("", "nan", "nan")
     assert (lines[7]["nearest"], lines[7]["distance"]) == ("landmark 12", "0")
     assert np.isfinite(told["normalized_stress"])
+
+
+@pytest.mark.parametrize("packed", ["rows.tsv", "rows.tsv.gz", "rows.npz", "rows.zarr"])
+def test_missing_distances__may_stand_in_any_format(scene, packed):
+    rows = rows_of(scene)
+    rows[4], rows[100, 7], rows[9, :20] = np.nan, np.nan, np.nan
+    scene.save("plain.npy", rows)
+    path = scene.folder / packed
+    if packed.endswith(".npz"):
+        np.savez_compressed(path, distances=rows)
+    elif packed.endswith(".zarr"):
+        zarr.save(str(path), rows)
+    else:
+        words = iter(["NaN", "", "NA", *["nan"] * 60])
+        lines = ["\t".join(next(words) if x != x else repr(x) for x in r) for r in rows.tolist()]
+        data = ("\n".join(lines) + "\n").encode()
+        path.write_bytes(gzip.compress(data) if packed.endswith(".gz") else data)
+    run(path, scene.map, scene.folder / "out", block_size=40)
+    run(scene.folder / "plain.npy", scene.map, scene.folder / "plain")
+    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
+    np.testing.assert_array_equal(found, plain)
+    assert np.isnan(found).any(axis=1).sum() == 1
 
 
 def test_nothing_known__leaves_no_stress(scene):
