@@ -71,7 +71,8 @@ class Away:
 
     def call(self, method: str, *args: Any) -> Any:
         """What the method returns there. PeerFailed when it raises or takes ANSWER_S."""
-        self._pipe.send((method, args))
+        with contextlib.suppress(BrokenPipeError):  # it has ended: its last words are the answer
+            self._pipe.send((method, args))
         return self._answer()
 
     def _answer(self) -> Any:

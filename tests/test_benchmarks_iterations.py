@@ -26,6 +26,8 @@ class NeedsMore:
     def __init__(self): import nothing_of_that_name
 class Ends:
     def __init__(self): raise SystemExit(7)
+class EndsLater(Peer):
+    def end(self): os._exit(9)
 """
 
 
@@ -51,6 +53,10 @@ def test_away__says_who_is_absent_and_who_died(peer_module):
         Away(f"{peer_module}:NeedsMore", "numpy", {})
     with pytest.raises(PeerFailed, match="exit code 7"):
         Away(f"{peer_module}:Ends", "numpy", {})
+    with Away(f"{peer_module}:EndsLater", "numpy", {}) as peer:
+        for method in ("end", "end"):  # the second finds a pipe that nobody reads
+            with pytest.raises(PeerFailed, match="exit code 9"):
+                peer.call(method)
 
 
 def test_crew__goes_on_with_the_faster_process(peer_module, tmp_path):
