@@ -131,6 +131,7 @@ def run(job: Job, engine: Engine, results: ResultFolder) -> dict[str, Any]:
         }
     }
     files = make_files(trials, summary, found, pages)
+    engine.release(partitions)  # another stage may follow on the same workers
     summary["phases"]["report"] = clock() - ended
     summary["seconds"] = sum(summary["phases"].values())
     return results.finish(summary, files, keep_work=job.options.keep_work)
