@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kernels
-from pipelines import kmeans, mds, mds_results
+from pipelines import kmeans, kmeans_results, mds, mds_results
 from pipelines.engine import connect
 from pipelines.verify import verify
 from tests.pipelines import iterative_runs, swg_runs
@@ -19,6 +19,7 @@ from tests.pipelines.mds_runs import distances, figures, kernels_map, map_of, ru
 def no_report(monkeypatch):
     """Reports have their own tests."""
     monkeypatch.setattr(mds_results, "mds_report", lambda *args, **kwargs: b"<html>")
+    monkeypatch.setattr(kmeans_results, "kmeans_report", lambda *args: b"<html>")
 
 
 @pytest.fixture
@@ -43,8 +44,17 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("holes", [0.0, 0.2])
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize(
+    ("name", "holes"),
+    [
+        *((name, 0.0) for name in WAYS),
+        ("plain", 0.2),
+        ("sammon", 0.2),
+        ("annealed", 0.2),
+        ("ordinal", 0.2),
+        ("int16", 0.2),
+    ],
+)
 def test_map__is_that_of_the_kernel_bit_for_bit(tmp_path, name, holes):
     matrix, _ = distances(83, holes=holes)
     options = WAYS[name]

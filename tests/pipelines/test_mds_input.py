@@ -46,10 +46,14 @@ def lsmat(path, matrix):
 
 
 @pytest.mark.parametrize(
-    ("write", "name"),
-    [(condensed, "c.npy"), (packed, "p.npz"), (square_text, "d.tsv"), (lsmat, "l.tsv")],
+    ("write", "name", "executor"),
+    [
+        (condensed, "c.npy", "serial"),
+        (packed, "p.npz", "tasks"),
+        (square_text, "d.tsv", "serial"),
+        (lsmat, "l.tsv", "tasks"),
+    ],
 )
-@pytest.mark.parametrize("executor", ["serial", "tasks"])
 def test_formats__are_read_by_whoever_computes(tmp_path, request, write, name, executor):
     matrix, _ = distances(60)
     write(tmp_path / name, matrix)

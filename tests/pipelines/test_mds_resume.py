@@ -18,7 +18,6 @@ WAYS = {
     "plain": {},
     "holes": {"weights": "sammon"},
     "annealed": {"anneal": True, "cooling": 0.3},
-    "classical": {"init": "classical"},
     "ordinal": {"scaling": "ordinal"},
 }
 
