@@ -1,6 +1,7 @@
 """`run interpolate` and what follows it, as a user types it: texts, exit codes, files."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,8 @@ def test_dry_run__tells_what_auto_stands_for():
 
 
 def test_labels__are_told_in_the_last_line(scene):
-    make_map("map", scene.at, scene.ids, labels=["a", "b"] * 20, overwrite=True)
+    shutil.rmtree("map")
+    make_map("map", scene.at, scene.ids, labels=["a", "b"] * 20)
     Path("own.tsv").write_text("".join(f"{k}\ta\n" for k in range(150)))
     result = whorl(*POINTS, "-o", "out", "--labels", "own.tsv", *SERIAL)
     told = json.loads(Path("out/run.json").read_text())["labels"]

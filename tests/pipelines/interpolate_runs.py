@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from pipelines import interpolate
 from pipelines.app import RunOptions
@@ -24,7 +25,7 @@ def npy(array):
     return file.getvalue()
 
 
-def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, overwrite=False, **told):
+def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, **told):
     """A result folder as run mds leaves it: coordinates at (n, d), made from `source`."""
     ids = [str(k) for k in range(len(at))] if ids is None else ids
     files = {"coordinates.npy": npy(np.asarray(at, np.float64)), "report.html": b"<html>"}
@@ -42,7 +43,7 @@ def make_map(url, at, ids=None, *, source=None, labels=None, shepard=None, overw
         run = read_run(str(source))
         known |= {name: run[name] for name in ("app", "version", "config", "inputs")}
     run = {"normalized_stress": 0.015, "stress1": 0.1225, "source": known, **told}
-    create = {"app": "mds", "options": {}, "inputs": [given], "overwrite": overwrite}
+    create = {"app": "mds", "options": {}, "inputs": [given]}
     with ResultFolder.create(str(url), **create) as results:
         return results.finish(run, files)
 
@@ -106,6 +107,11 @@ class Scene:
         np.save(self.new, self.points)
         np.save(self.vectors, self.landmarks)
         make_map(self.map, self.at, self.ids)
+
+    @property
+    def rows(self):
+        """Distances of the new points to the landmarks, (n, m) float64."""
+        return cdist(self.points.astype(float), self.landmarks.astype(float))
 
     def run(self, out="out", engine=None, **options):
         """Place the points."""

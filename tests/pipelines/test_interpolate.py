@@ -1,19 +1,16 @@
 """`run interpolate` in one process: places, files, what is told, what is refused."""
 
 import dataclasses
-import gzip
 import json
 
 import numpy as np
 import pytest
-import zarr
 from scipy.spatial.distance import cdist
 
 from kernels import interpolation
 from pipelines import interpolate, interpolate_plan
-from pipelines.errors import DamagedResult, InputProblem, UsageProblem
+from pipelines.errors import UsageProblem
 from pipelines.formats.points import load_rows, open_points
-from pipelines.results import read_run
 from pipelines.verify import verify
 from tests.pipelines.interpolate_runs import (
     Scene,
@@ -31,18 +28,13 @@ def scene(tmp_path):
     return Scene(tmp_path)
 
 
-def rows_of(scene):
-    """Distances of the new points to the landmarks, (n, m) float64."""
-    return cdist(scene.points.astype(float), scene.landmarks.astype(float))
-
-
 def test_points__lie_where_the_kernel_places_them(scene):
     told = scene.run()
     at = coordinates(scene.folder / "out")
     expected = interpolation.interpolate(scene.points, scene.landmarks, scene.at, k=10)
     np.testing.assert_array_equal(at, expected)
     assert (told["n"], told["placed"], told["kind"]) == (150, 150, "points")
-    delta = rows_of(scene)
+    delta = scene.rows
     shown = cdist(at, scene.at)
     near = np.argsort(delta, axis=1, kind="stable")[:, :10]
     d, e = np.take_along_axis(delta, near, 1), np.take_along_axis(shown, near, 1)
@@ -61,7 +53,7 @@ def test_files__tell_the_same_as_the_coordinates(scene):
     assert [row["id"] for row in rows] == [str(k) for k in range(150)]
     written = np.array([[float(row[name]) for name in "xyz"] for row in rows])
     np.testing.assert_allclose(written, at, rtol=1e-9)
-    delta = rows_of(scene)
+    delta = scene.rows
     assert [row["nearest"] for row in rows] == [scene.ids[k] for k in delta.argmin(axis=1)]
     found = [float(row["distance"]) for row in rows]
     np.testing.assert_allclose(found, delta.min(axis=1), rtol=1e-9)
@@ -89,7 +81,7 @@ def test_report__is_the_same_again_but_for_times(scene):
 
 def test_rows_of_distances__are_as_good_as_points(scene):
     scene.run("points")
-    scene.save("rows.npy", rows_of(scene))
+    scene.save("rows.npy", scene.rows)
     told = run(scene.folder / "rows.npy", scene.map, scene.folder / "rows")
     assert told["kind"] == "distances"
     points, rows = coordinates(scene.folder / "points"), coordinates(scene.folder / "rows")
@@ -104,7 +96,7 @@ def test_far_landmarks__are_added_to_the_nearest(scene, n_far, k):
         scene.new, scene.map, "out", landmarks=str(scene.vectors), n_far=n_far, k=k
     )  # fmt: skip
     assert len(set(job.far)) == told["plan"]["n_far"] == n_far
-    delta = rows_of(scene)
+    delta = scene.rows
     residuals = squares = 0.0
     for row, place in zip(delta, coordinates(scene.folder / "out"), strict=True):
         nearest = np.argsort(row, kind="stable")[:k].tolist()
@@ -130,7 +122,7 @@ def test_all_landmarks__are_what_auto_means_for_few(scene):
     told = scene.run(n_far="auto")
     assert (told["plan"]["n_far"], told["config"]["n_far"]["value"]) == (40, 40)
     everything = np.broadcast_to(np.arange(40), (150, 40))
-    expected = interpolation.place_block(everything, rows_of(scene), scene.at)
+    expected = interpolation.place_block(everything, scene.rows, scene.at)
     np.testing.assert_allclose(coordinates(scene.folder / "out"), expected, atol=1e-4)
     assert told["normalized_stress"] == pytest.approx(told["sampled"]["normalized_stress"])
     assert told["normalized_stress"] < scene.run("near")["sampled"]["normalized_stress"] / 1.5
@@ -159,14 +151,8 @@ def test_few_items_and_landmarks__are_placed(tmp_path, n, m):
     assert "cannot fix a place in 3 dimensions" in " ".join(told["warnings"])
 
 
-def test_no_items__are_refused(scene):
-    scene.save("none.npy", np.empty((0, 5)))
-    with pytest.raises(InputProblem, match=r"none\.npy has no rows"):
-        run(scene.folder / "none.npy", scene.map, scene.folder / "out", landmarks="landmarks.npy")
-
-
 def test_items__without_a_distance_are_nan_counted_and_told(scene):
-    rows = rows_of(scene)
+    rows = scene.rows
     rows[[3, 149]] = np.nan
     rows[5, :38] = np.nan
     rows[7, 12] = 0.0
@@ -181,28 +167,6 @@ def test_items__without_a_distance_are_nan_counted_and_told(scene):
     assert (lines[3]["nearest"], lines[3]["distance"], lines[3]["x"]) == ("", "nan", "nan")
     assert (lines[7]["nearest"], lines[7]["distance"]) == ("landmark 12", "0")
     assert np.isfinite(told["normalized_stress"])
-
-
-@pytest.mark.parametrize("packed", ["rows.tsv", "rows.tsv.gz", "rows.npz", "rows.zarr"])
-def test_missing_distances__may_stand_in_any_format(scene, packed):
-    rows = rows_of(scene)
-    rows[4], rows[100, 7], rows[9, :20] = np.nan, np.nan, np.nan
-    scene.save("plain.npy", rows)
-    path = scene.folder / packed
-    if packed.endswith(".npz"):
-        np.savez_compressed(path, distances=rows)
-    elif packed.endswith(".zarr"):
-        zarr.save(str(path), rows)
-    else:
-        words = iter(["NaN", "", "NA", *["nan"] * 60])
-        lines = ["\t".join(next(words) if x != x else repr(x) for x in r) for r in rows.tolist()]
-        data = ("\n".join(lines) + "\n").encode()
-        path.write_bytes(gzip.compress(data) if packed.endswith(".gz") else data)
-    run(path, scene.map, scene.folder / "out", block_size=40)
-    run(scene.folder / "plain.npy", scene.map, scene.folder / "plain")
-    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
-    np.testing.assert_array_equal(found, plain)
-    assert np.isnan(found).any(axis=1).sum() == 1
 
 
 def test_nothing_known__leaves_no_stress(scene):
@@ -278,105 +242,8 @@ def test_freely_scaled_map__is_met_at_its_scale(scene):
     assert "one of ratio scaling: distances are multiplied by 2.5" in " ".join(told["warnings"])
 
 
-def test_columns__are_taken_by_their_names(scene):
-    order = np.random.default_rng(1).permutation(40)
-    names = [scene.ids[k] for k in order]
-    rows = [f"new {k}\t" + "\t".join(map(repr, line[order].tolist()))
-            for k, line in enumerate(rows_of(scene))]  # fmt: skip
-    (scene.folder / "rows.tsv").write_text("\n".join(["\t".join(["id", *names]), *rows]))
-    told = run(scene.folder / "rows.tsv", scene.map, scene.folder / "out")
-    scene.save("rows.npy", rows_of(scene))
-    run(scene.folder / "rows.npy", scene.map, scene.folder / "plain")
-    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
-    np.testing.assert_array_equal(found, plain)
-    assert told["plan"]["items"] == 150
-    assert table(scene.folder / "out", "ids.tsv")[2] == {"index": "2", "id": "new 2"}
-    assert open_points(str(scene.folder / "out")).ids[149] == "new 149"
-
-
-def test_landmarks__in_another_order_are_found_by_their_ids(scene):
-    order = np.random.default_rng(1).permutation(40)
-    lines = ["\t".join([scene.ids[k], *map(repr, scene.landmarks[k].tolist())]) for k in order]
-    (scene.folder / "vectors.tsv").write_text("\n".join(["id\ta\tb\tc\td\te", *lines]))
-    scene.run("out", landmarks=str(scene.folder / "vectors.tsv"))
-    scene.run("plain")
-    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
-    np.testing.assert_array_equal(found, plain)
-
-
-def test_compressed_points__are_read_once_and_placed(scene):
-    np.savez_compressed(scene.folder / "new.npz", points=scene.points)
-    options = {"landmarks": str(scene.vectors), "block_size": 40}
-    run(scene.folder / "new.npz", scene.map, scene.folder / "out", **options)
-    scene.run("plain")
-    found, plain = (coordinates(scene.folder / name) for name in ("out", "plain"))
-    np.testing.assert_array_equal(found, plain)
-
-
-def test_coordinates_alone__are_a_map_too(scene):
-    scene.save("at.npy", scene.at)
-    options = {"landmarks": str(scene.vectors)}
-    told = run(scene.new, scene.folder / "at.npy", scene.folder / "out", **options)
-    assert "normalized_stress" not in told["landmarks"]
-    assert table(scene.folder / "out")[0]["nearest"].isdecimal()
-
-
-def test_map_of_run_sequences__is_that_of_its_stage(scene):
-    whole = scene.folder / "whole"
-    whole.mkdir()
-    make_map(whole / "map", scene.at, scene.ids)
-    run_json = read_run(str(whole / "map")) | {"app": "sequences"}
-    (whole / "run.json").write_text(json.dumps(run_json))
-    told = run(scene.new, whole, scene.folder / "out", landmarks=str(scene.vectors))
-    assert told["landmarks"]["url"] == f"{whole}/map"
-
-
 def test_many_items__are_written_without_a_table(scene, monkeypatch):
     monkeypatch.setattr(interpolate_plan, "TABLE_ROWS", 149)
     told = scene.run()
     assert "coordinates.tsv" not in {one["name"] for one in told["outputs"]}
     assert coordinates(scene.folder / "out").shape == (150, 3)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "text"),
-    [
-        ({"landmarks": None}, InputProblem, r"new\.npy has 5 columns, .*map 40 items"),
-        ({"landmarks": None, "kind": "points"}, UsageProblem, "vectors of the map's items are not"),
-        ({"kind": "distances"}, UsageProblem, "--landmarks is for sequences and points"),
-        ({"landmarks": "few.npy"}, InputProblem, "holds 39 points, .* 40 items"),
-        ({"landmarks": "narrow.npy"}, InputProblem, r"has 5 columns, --landmarks .* 4\."),
-        ({"landmarks": "named.tsv"}, InputProblem, 'has no row "landmark 0" of'),
-        ({"executor": "gang"}, UsageProblem, "new items are placed once each"),
-    ],
-)
-def test_wrong_options__are_refused_in_one_line(scene, change, error, text):
-    scene.save("few.npy", scene.landmarks[:39])
-    scene.save("narrow.npy", scene.landmarks[:, :4])
-    lines = "".join(f"other {k}\t1\t2\t3\t4\t5\n" for k in range(40))
-    (scene.folder / "named.tsv").write_text(lines)
-    if change.get("landmarks"):
-        change = change | {"landmarks": str(scene.folder / change["landmarks"])}
-    with pytest.raises(error, match=text):
-        scene.run(**change)
-    assert not (scene.folder / "out").exists()
-
-
-@pytest.mark.parametrize("value", [-0.5, np.inf])
-def test_impossible_distance__is_refused_with_its_place(scene, value):
-    rows = rows_of(scene)
-    rows[60, 31] = value
-    scene.save("rows.npy", rows)
-    with pytest.raises(InputProblem, match=r"rows\.npy: row 60, column 31 \(counted from 0\) is"):
-        run(scene.folder / "rows.npy", scene.map, scene.folder / "out", block_size=50)
-
-
-def test_map__that_is_none_is_refused(scene):
-    with pytest.raises(UsageProblem, match=r"nowhere does not exist"):
-        run(scene.new, scene.folder / "nowhere", scene.folder / "out")
-    (scene.map / ".work").mkdir()
-    told = json.loads((scene.map / "run.json").read_text()) | {"status": "running"}
-    (scene.map / ".work" / "run.json").write_text(json.dumps(told))
-    (scene.map / "run.json").unlink()
-    with pytest.raises(DamagedResult, match="map is unfinished"):
-        run(scene.new, scene.map, scene.folder / "out", landmarks=str(scene.vectors))

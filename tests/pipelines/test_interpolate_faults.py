@@ -115,6 +115,7 @@ def test_full_disk__ends_the_run_which_can_go_on(scene, tmp_path, expected, monk
 def test_killed_command__is_resumed_to_the_same_bytes(scene, tmp_path, expected):
     words = ["run", "interpolate", str(scene.new), "--onto", str(scene.map), "-o", "out"]
     words += ["--landmarks", str(scene.vectors), "--block-size", "7", "--executor", "serial"]
+    words += ["--n-far", "0"]
     process = start_command(*words, cwd=tmp_path)
     marks = tmp_path / "out" / ".work" / "blocks"
     assert wait_until(lambda: marks.is_dir() and len(list(marks.iterdir())) > 3, 120)
