@@ -43,7 +43,7 @@ class Config:
     )  # fmt: skip
     n_clusters: int | None = option(
         None, "Number of clusters.", min=1, metavar="K",
-        shown_default="that of 2 to 20 with the largest silhouette",
+        shown_default="that with the largest silhouette",
     )  # fmt: skip
     threshold: float | None = option(
         None, "Merge up to this distance, in place of a number of clusters.", min=0, metavar="D",

@@ -16,7 +16,8 @@ import numpy as np
 from pipelines.cluster_quality import means_by, silhouettes_of
 from pipelines.linkage import cut, stripes_of
 
-FEWEST, MOST = 2, 20  # clusters that are tried
+EACH = 20  # up to so many clusters every number is tried, from there on each STEP times the last
+STEP = 1.25
 
 
 class CutQuality(NamedTuple):
@@ -33,9 +34,13 @@ def best_cut(tried: list[CutQuality]) -> int:
     return max(tried, key=lambda one: (one.silhouette, -one.n_clusters)).n_clusters if tried else 1
 
 
-def numbers_tried(n: int, low: int = FEWEST, high: int = MOST) -> range:
-    """Numbers of clusters of n records that have silhouettes: 2 to n - 1 at most."""
-    return range(max(low, 2), min(high, n - 1) + 1)
+def numbers_tried(n: int) -> list[int]:
+    """Numbers of clusters of n records that are tried: 2 to 20, then ever fewer, up to n / 2. A few
+    far-off records make many small clusters worth a try."""
+    numbers = list(range(2, min(EACH, n - 1) + 1))
+    while numbers and numbers[-1] >= EACH and int(numbers[-1] * STEP) <= n // 2:
+        numbers.append(int(numbers[-1] * STEP))
+    return numbers
 
 
 def cut_qualities(
@@ -45,26 +50,29 @@ def cut_qualities(
 
     condensed   (n (n - 1) / 2,) the distances, none missing
     """
-    cuts = {k: cut(linkage, n_clusters=k) - 1 for k in sorted(set(numbers))}
-    if not cuts:
-        return []
-    n = len(linkage) + 1
-    finest = cuts[max(cuts)]
-    order, starts = grouped(finest)
-    scores = {k: np.zeros(n) for k in cuts}
-    first = order[starts]  # a record of each finest cluster
-    for start, rows in stripes_of(condensed):
-        sums = np.add.reduceat(rows[:, order], starts, axis=1)
-        stop = start + len(rows)
-        for k, labels in cuts.items():
-            columns, edges = grouped(labels[first])
-            coarse = np.add.reduceat(sums[:, columns], edges, axis=1)
-            sizes = np.bincount(labels, minlength=k)
-            scores[k][start:stop] = silhouettes_of(coarse, sizes, labels[start:stop])
+    cuts = {k: cut(linkage, n_clusters=k) - 1 for k in sorted(set(numbers), reverse=True)}
+    scores = {k: np.zeros(len(linkage) + 1) for k in cuts}
+    sizes = {k: np.bincount(labels) for k, labels in cuts.items()}
+    merges = merges_of(list(cuts.values()))
+    for start, sums in stripes_of(condensed) if cuts else ():
+        stop = start + len(sums)
+        for (k, labels), (order, starts) in zip(cuts.items(), merges, strict=True):
+            sums = np.add.reduceat(sums[:, order], starts, axis=1)  # over ever coarser clusters
+            scores[k][start:stop] = silhouettes_of(sums, sizes[k], labels[start:stop])
     return [
-        CutQuality(k, float(scores[k].mean()), means_by(scores[k], labels, k))
-        for k, labels in cuts.items()
+        CutQuality(k, float(scores[k].mean()), means_by(scores[k], cuts[k], k))
+        for k in sorted(cuts)
     ]
+
+
+def merges_of(cuts: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(order, starts) of each of nested cuts (n,), finest first: which clusters of the cut before
+    it, of the first which records, make up each of its own."""
+    found, finer = [], np.arange(len(cuts[0]) if cuts else 0)
+    for labels in cuts:
+        found.append(grouped(labels[finer]))
+        finer = np.unique(labels, return_index=True)[1]  # a record of each cluster
+    return found
 
 
 def grouped(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ def test_silhouettes__are_those_of_scikit_learn(method, n):
     distances = pdist(clouds(n, 5, spread=6.0))
     tree = linkage_of(distances, method)
     tried = cut_qualities(distances, tree, numbers_tried(n))
-    assert [one.n_clusters for one in tried] == list(range(2, min(20, n - 1) + 1))
+    assert [one.n_clusters for one in tried] == numbers_tried(n)
     for one in tried:
         labels = cut(tree, n_clusters=one.n_clusters)
         scores = silhouette_samples(squareform(distances), labels, metric="precomputed")
@@ -31,11 +31,29 @@ def test_silhouettes__are_those_of_scikit_learn(method, n):
         assert one.of_clusters == pytest.approx(means, abs=1e-12)
 
 
-@pytest.mark.parametrize("k", [2, 3, 7, 18])
+@pytest.mark.parametrize("k", [2, 3, 7, 18, 47])
 def test_best_cut__finds_the_clouds(k):
     distances = pdist(clouds(200, k, seed=k))
     tree = linkage_of(distances, "average")
     assert best_cut(cut_qualities(distances, tree, numbers_tried(200))) == k
+
+
+def test_numbers_tried__reach_half_of_the_records():
+    assert numbers_tried(49) == list(range(2, 21))
+    assert numbers_tried(50) == [*range(2, 21), 25]
+    assert numbers_tried(100) == [*range(2, 21), 25, 31, 38, 47]
+    many = numbers_tried(100_000)
+    assert len(many) < 60
+    assert 50_000 / 1.25 < many[-1] <= 50_000
+
+
+def test_few_outliers__do_not_hide_many_small_families(rng):
+    families = rng.normal(size=(60, 5))[np.arange(240) % 60] * 10
+    points = np.concatenate([families + 0.3 * rng.normal(size=(240, 5)), [[30.0] * 5]])
+    distances = pdist(points)
+    found = cut_qualities(distances, linkage_of(distances), numbers_tried(241))
+    assert found[0].silhouette > found[5].silhouette  # one far-off record against the rest
+    assert 50 <= best_cut(found) <= 75
 
 
 @pytest.mark.parametrize(("n", "tried"), [(0, []), (1, []), (2, []), (3, [2]), (4, [2, 3])])
