@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 STARTS = ("classical", "random")
 MOST_ORDINAL = 5000  # records of ordinal scaling: all pairs are sorted, and lie in memory
-PAIRS_PER_SECOND = 4e8  # of one core, a pass over them
+PAIRS_PER_SECOND = 2e9  # of one core, a pass over them
 WEIGHTED_TIMES = 4  # passes that a weighted transform takes
 USUAL_ITERATIONS, HOT_TIMES = 60, 8  # transforms of a run, and of an annealed one in relation
 READ_BYTES_PER_SECOND = 4e8

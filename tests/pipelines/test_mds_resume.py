@@ -13,7 +13,7 @@ from storage.folder import open_folder
 from tests.pipelines.iterative_runs import StopAt
 from tests.pipelines.mds_runs import distances, lasting_bytes, run, save
 
-SLOWLY = {"init": "random", "tol": 0.0, "max_iter": 300, "checkpoint_every": 1, "chunk_seconds": 0}
+SLOWLY = {"init": "random", "tol": 0.0, "max_iter": 150, "checkpoint_every": 1, "chunk_seconds": 0}
 WAYS = {
     "plain": {},
     "holes": {"weights": "sammon"},
