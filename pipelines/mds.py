@@ -52,7 +52,7 @@ class Config(IterativeOptions):
         metavar="none|sammon|power:P|FILE",
     )  # fmt: skip
     init: str = option(
-        "auto", "Where to start: classical scaling (of landmarks above 1,000 records), at random, "
+        "auto", "Where to start: classical scaling (of landmarks above 500 records), at random, "
         "or a file of coordinates; auto is random with --anneal, else classical.",
         metavar="auto|classical|random|FILE",
     )  # fmt: skip
@@ -67,7 +67,7 @@ class Config(IterativeOptions):
         0.95, "A temperature of --anneal in parts of the one before it.", min=0.1, max=0.999
     )
     relax: str = option(
-        "on", "Steps twice as far as a transform goes, wherever they lower the stress.",
+        "on", "Steps that go farther than a transform, wherever they lower the stress.",
         choices=("on", "off"),
     )  # fmt: skip
     scaling: str = option(

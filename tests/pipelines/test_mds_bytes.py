@@ -11,7 +11,7 @@ from tests.pipelines.mds_runs import distances, kernels_map, lasting_bytes, map_
 
 pytestmark = pytest.mark.slow
 LAYOUTS = [(1, 1), (2, 1), (3, 1), (1, 2)]  # workers, threads of each
-N = 1100  # more than a classical start takes, so that there are landmarks
+N = 600  # more than a classical start takes, so that there are landmarks
 WAYS = {
     "float32": ("whole", {"dtype": "float32", "max_iter": 12}),
     "int16": ("whole", {"dtype": "int16", "init": "random", "max_iter": 12, "n_components": 2}),
