@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from kernels.mds_problem import Problem
 SCALINGS = ("absolute", "ratio", "ordinal")
 DTYPES = ("auto", "float32", "float64", "int16")
 MOST_ORDINAL = 5000
+CHECKED_ROWS = 128
 
 
 class Smacof(NamedTuple):
@@ -92,23 +94,32 @@ def checked(dissimilarities: Any) -> np.ndarray:
         raise ValueError(f"dissimilarities must be square, not of shape {matrix.shape}")
     if not len(matrix):
         raise ValueError("dissimilarities must have at least one record")
-    for what, wrong in (("infinite", np.isinf(matrix)), ("negative", matrix < 0)):
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0]
-            raise ValueError(f"dissimilarities[{i}, {j}] is {matrix[i, j]}: {what}")
-    if np.nan_to_num(np.diagonal(matrix)).any():
-        i = int(np.flatnonzero(np.nan_to_num(np.diagonal(matrix)))[0])
+    diagonal = np.nan_to_num(np.diagonal(matrix))
+    if diagonal.any():
+        i = int(np.flatnonzero(diagonal)[0])
         raise ValueError(f"dissimilarities[{i}, {i}] is {matrix[i, i]}, not 0")
-    largest = np.nanmax(matrix, initial=0.0)
-    apart = np.abs(matrix - matrix.T) > 1e-6 * largest
-    one_sided = np.isnan(matrix) != np.isnan(matrix.T)
-    if apart.any() or one_sided.any():
-        i, j = np.argwhere(apart | one_sided)[0]
-        raise ValueError(
-            f"dissimilarities are not symmetric: [{i}, {j}] is {matrix[i, j]}, "
-            f"[{j}, {i}] is {matrix[j, i]}"
-        )
+    largest = max(np.nanmax(rows, initial=0.0) for _, rows in _stripes(matrix))
+    for first, rows in _stripes(matrix):
+        for what, wrong in (("infinite", np.isinf(rows)), ("negative", rows < 0)):
+            if wrong.any():
+                i, j = np.argwhere(wrong)[0]
+                raise ValueError(f"dissimilarities[{first + i}, {j}] is {rows[i, j]}: {what}")
+        mirrored = matrix[:, first : first + len(rows)].T
+        apart = np.abs(rows - mirrored) > 1e-6 * largest
+        apart |= np.isnan(rows) != np.isnan(mirrored)
+        if apart.any():
+            i, j = np.argwhere(apart)[0]
+            raise ValueError(
+                f"dissimilarities are not symmetric: [{first + i}, {j}] is {rows[i, j]}, "
+                f"[{j}, {first + i}] is {mirrored[i, j]}"
+            )
     return matrix
+
+
+def _stripes(matrix: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, rows) of pieces of the matrix: checks need little memory of their own."""
+    for first in range(0, len(matrix), CHECKED_ROWS):
+        yield first, matrix[first : first + CHECKED_ROWS]
 
 
 def bands_of(matrix: np.ndarray, weights: Any, dtype: str, whole: bool) -> list[Band]:
@@ -116,7 +127,7 @@ def bands_of(matrix: np.ndarray, weights: Any, dtype: str, whole: bool) -> list[
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
     n, kind = len(matrix), str(matrix.dtype) if dtype == "auto" else dtype
-    largest = float(np.nanmax(matrix, initial=0.0))
+    largest = max(float(np.nanmax(rows, initial=0.0)) for _, rows in _stripes(matrix))
     scale = largest / 32767 if kind == "int16" and largest > 0 else 1.0
     given = None if isinstance(weights, str) else _given(weights, n)
     if whole and n > MOST_ORDINAL:

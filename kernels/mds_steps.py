@@ -121,13 +121,18 @@ def update(name: str, state: State, total: Any, problem: Problem) -> tuple[State
     return _after_transform(state, total, problem)
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    """The sum of a * b, in one order: BLAS adds in another with each number of threads."""
+    return float((a * b).sum())
+
+
 def _after_transform(state: State, total: Any, problem: Problem) -> tuple[State, str]:
     x = state.x
     if problem.weighted or problem.ordinal:
         residual, eta = total[0], float(total[1][0])
     else:  # V X is n X
-        residual, eta = total - problem.n * x, problem.n * float(np.vdot(x, x))
-    gradient = float(np.vdot(x, residual))
+        residual, eta = total - problem.n * x, problem.n * _product(x, x)
+    gradient = _product(x, residual)
     stress = state.constant - eta - 2.0 * gradient
     size = (gradient + eta) / eta if eta > 0 and gradient + eta > 0 else 1.0
     state = state._replace(seen=stress)
