@@ -151,7 +151,7 @@ def test_mds_benchmark__runs_without_peers(tmp_path, capsys):
     assert "| goal at 10,000, 2 |  | >= 210x |" in told
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mds_benchmark__measures_scikit_learn(tmp_path):
     pytest.importorskip("sklearn")
     results = tmp_path / "results.jsonl"
@@ -164,7 +164,7 @@ def test_mds_benchmark__measures_scikit_learn(tmp_path):
     assert set(memory["memory"]) == {"float64", "smacof float64", "scikit-learn"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mds_benchmark__measures_other_peers(tmp_path):
     pytest.importorskip("sklearn")
     results = tmp_path / "results.jsonl"
@@ -179,7 +179,7 @@ def test_mds_benchmark__measures_other_peers(tmp_path):
     assert all(record["verified"]["correct"] for record in records)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mds_benchmark__runs_the_engine_and_the_command(tmp_path):
     from pipelines.generate_distances import Distances, write_distances
     from pipelines.generate_points import Clouds

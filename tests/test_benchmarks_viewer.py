@@ -9,7 +9,7 @@ from benchmarks.__main__ import main
 from benchmarks.browser import Browser, BrowserError, installed
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(not installed(), reason="chromium is not on PATH"),
 ]
 

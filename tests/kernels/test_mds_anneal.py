@@ -7,6 +7,8 @@ from kernels import mds_steps
 from tests import naive_mds
 from tests.kernels import matrices
 
+pytestmark = pytest.mark.slow  # every kind of weights is compiled for every type
+
 STARTS = range(6)
 
 

@@ -40,7 +40,7 @@ def results():
 
 
 @x86
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("target", TARGETS)
 def test_other_cpus__compute_the_same(target):

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tests import naive_mds
 from tests.kernels import matrices
 
+pytestmark = pytest.mark.slow  # every kind of weights is compiled for every type
+
 SOME = settings(max_examples=30, deadline=None)
 STEPS = {"max_iter": 5, "tol": 0.0, "relax": False, "cg_tol": 1e-12}
 WEIGHTS = st.sampled_from(["none", "sammon", "power:2"])
