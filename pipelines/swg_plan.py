@@ -30,7 +30,7 @@ FEW_BLOCK_CELLS = 2e10  # blocks are not made smaller than this for the sake of 
 SCALAR_FACTOR = 50  # the scalar kernel is so many times slower than the vector kernel
 KERNEL_ROWS = 256  # from here on the vector kernel is about as fast as it gets
 LANES = 32  # records that the vector kernel mostly aligns at a time
-WORKER_BASE_BYTES = 300 << 20  # Python, Numba, Dask and the compiled kernels
+WORKER_BASE_BYTES = 340 << 20  # Python, Numba, Dask and the compiled kernels
 
 
 @dataclasses.dataclass(frozen=True)

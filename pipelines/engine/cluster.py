@@ -36,6 +36,7 @@ from pipelines.engine.memory import worker_limit
 LOCALHOST = "127.0.0.1"
 START_S = 120.0  # workers import Dask, Numba and SciPy; on a busy disk that takes its time
 CLOSE_S = 4.0
+MARK = "WHORL_WORKER_OF"  # in the environment of a worker: the scratch folder of its cluster
 CONFIG = {
     "distributed.scheduler.allowed-failures": 3,
     "distributed.worker.multiprocessing-method": "spawn",
@@ -117,7 +118,12 @@ class LocalWorkers:
         return str(self._cluster.dashboard_link) if self._has_dashboard else None
 
     def _start(self, dashboard_address: str | None, log_level: int) -> None:
-        private = {**CONFIG, "temporary-directory": str(self.scratch)}
+        known = dask.config.get("distributed.nanny.pre-spawn-environ", default={})
+        private = {
+            **CONFIG,
+            "temporary-directory": str(self.scratch),
+            "distributed.nanny.pre-spawn-environ": {**known, MARK: str(self.scratch)},
+        }
         self._undo.enter_context(dask.config.set(private))
         self._undo.enter_context(logs_at(log_level))
         self._undo.enter_context(_semaphores_named(scratch.owner_name()))
@@ -175,6 +181,7 @@ class LocalWorkers:
             # Dask would try again at exit, for ten seconds, in a loop that is no longer there.
             SpecCluster._instances.discard(cluster)
             _kill(pids)
+            _kill(_marked(str(self.scratch)))
         with contextlib.suppress(Exception):
             self._loop.stop(timeout=1)
         scratch.remove(self.scratch)
@@ -220,6 +227,17 @@ def _kill(pids: Iterable[int]) -> None:
             process = psutil.Process(pid)
             if process.ppid() == psutil.Process().pid:
                 process.kill()
+
+
+def _marked(scratch: str) -> list[int]:
+    """Workers of that cluster that are left: of one that dies and starts anew in these very
+    moments its nanny knows nothing."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.environ().get(MARK) == scratch:
+                found.append(child.pid)
+    return found
 
 
 @contextlib.contextmanager
