@@ -158,7 +158,7 @@ def test_memory__is_refused_with_the_arithmetic(fasta):
     job = prepare(fasta, "out")
     worker = WorkerInfo("worker-0", "", "here", 3, 200 << 20)
     engine = SimpleNamespace(workers=[worker], name="tasks")
-    with pytest.raises(MemoryRefused, match=r"300 MiB base \+ .* 3 threads .*limit is 200 MiB"):
+    with pytest.raises(MemoryRefused, match=r"340 MiB base \+ .* 3 threads .*limit is 200 MiB"):
         swg.check_memory(job, engine)
     engine.name = "serial"  # this process may take what the machine has
     swg.check_memory(job, engine)
