@@ -231,7 +231,7 @@ def test_too_little_memory__is_refused_with_the_arithmetic(tmp_path):
     assert result.exit_code == 4, result.output
     error, remedy = result.stderr.splitlines()[-2:]
     assert error.startswith("Error: a worker needs ")
-    assert "300 MiB base + " in error
+    assert "340 MiB base + " in error
     assert "MiB block), its limit is 400 MiB." in error
     assert remedy.startswith("Use a smaller --block-size")
     assert not (tmp_path / "out").exists()
