@@ -61,7 +61,7 @@ def rows(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Two columns; what is not known has no row."""
     found = [("result", f"{run['output']} ({run.get('app', 'unknown')}, {run.get('status')})")]
     found += [("input", input_text(one)) for one in run.get("inputs", [])]
-    found += [("options", options_text(run))]
+    found += [("options", options_text(run)), ("stage", run.get("stage", ""))]
     found += [("blocks", blocks_text(run.get("blocks", {}), run.get("workers_lost", 0)))]
     if "checkpoint" in run:
         found += [("checkpoint", f"after {units.count(run['checkpoint'], 'iteration')}")]

@@ -74,6 +74,11 @@ class Config(swg.Config, IterativeOptions):
     linkage: str = same_option(cluster.Config, "linkage")
     n_clusters: int | None = same_option(cluster.Config, "n_clusters")
     threshold: float | None = same_option(cluster.Config, "threshold")
+    missing: str = same_option(
+        cluster.Config, "missing", default="max",
+        help="Link pairs without a distance (saturated corrections) by the largest known one, or "
+        "refuse them.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()

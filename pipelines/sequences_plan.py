@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from kernels import mds
 from kernels import swg as kernel
 from pipelines import swg, swg_plan
 from pipelines.app import RunOptions, declared
@@ -25,7 +26,6 @@ from pipelines.mds_plan import (
     PAIRS_PER_SECOND,
     USUAL_ITERATIONS,
     WEIGHTED_TIMES,
-    is_file,
 )
 from pipelines.output_rules import survey
 from pipelines.sequences_choice import Choice, choose, limits_of
@@ -260,8 +260,11 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "--n-clusters and --threshold", "give one of them"
     if config.mode == "all-pairs" and config.landmarks != "auto":
         yield "--mode all-pairs and --landmarks", "give one of them"
-    if is_file(config.weights):
-        yield "--weights", f"is none, sammon or power:P, not {config.weights}"
+    try:
+        mds.weighting_of(config.weights, 1.0)
+    except ValueError:
+        text = f"is none, sammon or power:P (P from -4 to 4 in halves), not {config.weights}"
+        yield "--weights", text
     if config.distance == "score":
         yield "--distance score", "a score is no distance: take score-max or score-min"
 

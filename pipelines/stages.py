@@ -51,7 +51,7 @@ def run_stage(
     options   those of the whole run; the stage has its own output
     """
     app, url = module.__name__.rpartition(".")[2], stage_url(results, name)
-    results.update_status({"stage": name})
+    results.update_status({"stage": name, "dashboard": engine.dashboard})
     began = time.perf_counter()
     own = dataclasses.replace(
         options,

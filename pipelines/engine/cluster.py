@@ -180,10 +180,11 @@ class LocalWorkers:
                 cluster.close(timeout=max(1.0, deadline - time.monotonic()))
             # Dask would try again at exit, for ten seconds, in a loop that is no longer there.
             SpecCluster._instances.discard(cluster)
-            _kill(pids)
-            _kill(_marked(str(self.scratch)))
         with contextlib.suppress(Exception):
             self._loop.stop(timeout=1)
+        if cluster is not None:  # not before the loop ends: a nanny would start a killed one anew
+            _kill(pids)
+            _kill_marked(str(self.scratch))
         scratch.remove(self.scratch)
         self._undo.close()
 
@@ -229,9 +230,19 @@ def _kill(pids: Iterable[int]) -> None:
                 process.kill()
 
 
+def _kill_marked(scratch: str) -> None:
+    """Kill the workers of that cluster that are left: of one that dies and starts anew in these
+    very moments its nanny knows nothing, and the thread that starts it may be in the midst of it.
+    Over when two looks find none, or after a second."""
+    deadline, empty = time.monotonic() + 1, 0
+    while empty < 2 and time.monotonic() < deadline:
+        left = _marked(scratch)
+        _kill(left)
+        empty = 0 if left else empty + 1
+        time.sleep(0.03)
+
+
 def _marked(scratch: str) -> list[int]:
-    """Workers of that cluster that are left: of one that dies and starts anew in these very
-    moments its nanny knows nothing."""
     found = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):

@@ -84,7 +84,7 @@ def test_stdin__is_an_input():
     ("words", "code", "text"),
     [
         (("--n-clusters", "99"), 2, "--n-clusters 99 is more than the 40 distinct sequences in"),
-        (("--weights", "w.npy"), 2, "--weights: is none, sammon or power:P, not w.npy"),
+        (("--weights", "w.npy"), 2, "--weights: is none, sammon or power:P ("),
         (("--n-clusters", "2", "--threshold", "1"), 2, "--n-clusters and --threshold: give one"),
         (("--labels", "none.tsv"), 2, "none.tsv does not exist"),
     ],

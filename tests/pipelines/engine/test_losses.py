@@ -219,12 +219,14 @@ def test_workers_and_threads__do_not_change_a_bit(nworkers, nthreads, nothing_le
 @pytest.mark.slow
 def test_random_kills__end_with_the_right_bytes(own, rng):
     """A worker is killed every half second, in whatever it does."""
+    others = {child.pid for child in psutil.Process().children()}  # also the session's workers
+    others -= set(own.run_everywhere(os.getpid).values())
     parts = own.partitions(iterative.load, iterative.sources(), replicas=2)
     over = threading.Event()
 
     def kill():
         while not over.wait(0.5):
-            workers = psutil.Process().children(recursive=True)
+            workers = [child for child in psutil.Process().children() if child.pid not in others]
             pids = [child.pid for child in workers if "spawn_main" in " ".join(child.cmdline())]
             if len(pids) > 1:
                 os.kill(int(rng.choice(pids)), signal.SIGKILL)
