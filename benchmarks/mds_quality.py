@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BLOBS_N, DIGITS_N, TOY_N = 4000, 1792, 300
 ANNEALED, RELAXED = "ours, annealed", "ours, classical start"
+BEST, STARTS = "ours, annealed, best of 3", 3
 SGD, SMACOF = "s_gd2", "scikit-learn"
 PEER_ITERATIONS, TOY_ITERATIONS = 100, 10
 TOL, MOST = 1e-8, 2000  # of the relaxed run: until nothing moves
@@ -92,6 +93,7 @@ def _group(
     threads = setting.most_threads
     ours: dict[str, dict[str, Any]] = {
         ANNEALED: {"anneal": True, "init": "random"},
+        BEST: {"anneal": True, "init": "random", "n_init": STARTS},
         RELAXED: {"init": "classical", "tol": TOL, "max_iter": MOST},
     }
 
@@ -138,7 +140,7 @@ def _verdicts(group: list[Contender], stresses: dict[str, list[float]]) -> dict[
         return {}
     theirs, their_s = statistics.median(stresses[SGD]), statistics.median(by_name[SGD].seconds)
     found = {}
-    for name in (ANNEALED, RELAXED):
+    for name in (ANNEALED, BEST, RELAXED):
         more = statistics.median(stresses[name]) / theirs - 1
         share = statistics.median(by_name[name].seconds) / their_s
         met = more <= GOAL and share <= 1

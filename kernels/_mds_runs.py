@@ -53,7 +53,7 @@ def run(
     relax: bool = True,
     max_iter: int = 300,
     tol: float = 1e-6,
-    cg_tol: float = 1e-2,
+    cg_tol: float = 0.1,
     scaling: str = "absolute",
     dtype: str = "auto",
     random_state: int = 0,

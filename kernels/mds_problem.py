@@ -44,7 +44,7 @@ class Problem(NamedTuple):
     tol: float = 1e-6
     max_iter: int = 300
     cooling: float = 0.0
-    cg_tol: float = 1e-2
+    cg_tol: float = 0.1
     ordinal: bool = False
     noise: float = 1e-13
 

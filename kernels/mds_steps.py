@@ -28,7 +28,7 @@ from kernels.mds_problem import Problem
 NAMES = ("guttman", "solve", "heat")
 HOT_STEPS = 60  # transforms at most at one temperature
 HOT_TOL = 1e-6
-HEAT, COLD = 0.8, 0.01  # highest and lowest tau, in parts of the largest dissimilarity
+HEAT, COLD = 0.85, 0.01  # highest and lowest tau, in parts of the largest dissimilarity
 PLAIN_STEPS = 3  # before steps are relaxed
 MOST_PRODUCTS = 50  # of conjugate gradients in one transform
 
