@@ -94,7 +94,8 @@ class Directory:
 
     def names(self) -> list[str]:
         try:
-            return sorted(os.listdir(self.path))
+            found = os.listdir(self.path)
+            return sorted(name for name in found if not TEMPORARY.fullmatch(name))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
