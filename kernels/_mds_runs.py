@@ -182,9 +182,11 @@ def finished(
     """The result, with the exact stress."""
     x = state.x
     if problem.ordinal:
-        stress, squares = state.stress, problem.known
-        eta = float(np.square(x).sum()) * problem.n
-        stress1 = math.sqrt(max(stress, 0.0) / eta) if eta > 0 else 0.0
+        stress, squares, size = state.stress, problem.known, state.size
+        # sums over the known pairs: dist^2 is eta, disparity * dist is size * eta, and
+        # stress = squares + eta - 2 size eta
+        eta = (squares - stress) / (2 * size - 1) if size > 0.5 else 0.0
+        stress1 = math.sqrt(max(1.0 - size**2 * eta / squares, 0.0)) if squares * eta > 0 else 0.0
         normalized = stress / squares if squares else 0.0
         return Smacof(
             x, stress, normalized, stress1, state.transforms, state.converged > 0, history

@@ -19,6 +19,7 @@ from kernels.mds import Band, Summary, Weighting, weight_of
 
 Over = Callable[..., list[Any]]
 NOISE = {"float64": 1e-13, "float32": 1e-7, "int16": 1e-7}  # of the stress, in parts of constant
+SMALLEST, LARGEST = 1e-10, 1e15  # largest dissimilarity: its square is a float32, and not noise
 MOST_LANDMARKS = 500  # of a classical start
 
 
@@ -75,11 +76,13 @@ def problem_over(
 
     weights   as in `mds.weighting_of`; anything but a text: the bands hold them
     dtype     of the bands; options: the later fields of Problem
-    Raises ValueError for options that do not exist, and naming a point that nothing connects.
+    Raises ValueError for options that do not exist, naming a point that nothing connects, and
+    naming a largest dissimilarity whose square float32 does not hold.
     """
     if n_components < 1:
         raise ValueError(f"n_components must be at least 1, not {n_components}")
     summary: Summary = joined(mds.join_summaries, over(mds.summary_block, Weighting()))
+    check_unit(summary.high)
     mean = summary.total / summary.known if summary.known else 0.0
     weighting = mds.weighting_of(weights if isinstance(weights, str) else "given", mean)
     if weighting.kind != "none":
@@ -89,6 +92,15 @@ def problem_over(
     if few:  # else any two points have a third one in common
         check_connected(joined(join_components, over(components_block, weighting)))
     return problem
+
+
+def check_unit(largest: float) -> None:
+    """Raises ValueError where squares of dissimilarities leave the range of float32."""
+    if largest > 0 and not SMALLEST <= largest <= LARGEST:
+        raise ValueError(
+            f"the largest dissimilarity is {largest:.3g}, not in {SMALLEST:g} to {LARGEST:g}: "
+            "give them in another unit"
+        )
 
 
 def start_over(

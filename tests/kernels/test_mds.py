@@ -229,9 +229,6 @@ def test_ordinal_stress__is_that_of_the_disparities(name, missing):
     assert found.stress1 < metric.stress1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="no factor is free, and missing pairs count in the distances"
-)
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 @pytest.mark.parametrize("name", ["chance", "grades", "city_block", "repeated"])
 def test_ordinal_stress1__is_of_the_best_factor(name, missing):

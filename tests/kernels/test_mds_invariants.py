@@ -80,13 +80,23 @@ def test_other_units__give_the_same_map_in_them(dtype, problem, unit):
     assert other.stress1 == pytest.approx(one.stress1, abs=1e-3 if near > 1e-6 else 1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="1e-30 is added to every squared distance, in any unit")
-@pytest.mark.parametrize("unit", [1e-12, 1e-18])
-def test_very_small_unit__gives_the_same_map(unit):
+@pytest.mark.parametrize("unit", [1e-18, 1e-11, 1e17])
+@pytest.mark.parametrize("dtype", matrices.DTYPES)
+def test_unit_beyond_float32__is_refused(unit, dtype):
     values = matrices.matrix("city_block", 40)
+    with pytest.raises(ValueError, match=r"largest dissimilarity is .*: give them in another unit"):
+        matrices.run(values * unit / values.max(), dtype=dtype)
+
+
+@pytest.mark.parametrize("unit", [1.001e-10, 0.999e15])
+@pytest.mark.parametrize("dtype", matrices.DTYPES)
+def test_unit_at_the_limits__gives_the_same_map(unit, dtype):
+    values = matrices.matrix("city_block", 40)
+    values = values / values.max()
     start = np.random.default_rng(0).normal(size=(40, 2))
-    one, other = run(values, start), run(values * unit, start * unit)
-    np.testing.assert_allclose(np.array(other.history) / unit**2, one.history, rtol=1e-9)
+    one = run(values, start, dtype=dtype)
+    other = run(values * unit, start * unit, dtype=dtype)
+    np.testing.assert_allclose(np.array(other.history) / unit**2, one.history, rtol=1e-4)
 
 
 @SOME
