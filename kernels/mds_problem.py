@@ -77,7 +77,7 @@ def problem_over(
     weights   as in `mds.weighting_of`; anything but a text: the bands hold them
     dtype     of the bands; options: the later fields of Problem
     Raises ValueError for options that do not exist, naming a point that nothing connects, and
-    naming a largest dissimilarity whose square float32 does not hold.
+    (UnitError) naming a largest dissimilarity whose square float32 does not hold.
     """
     if n_components < 1:
         raise ValueError(f"n_components must be at least 1, not {n_components}")
@@ -94,10 +94,14 @@ def problem_over(
     return problem
 
 
+class UnitError(ValueError):
+    """Dissimilarities in a unit in which float32 does not hold their squares."""
+
+
 def check_unit(largest: float) -> None:
-    """Raises ValueError where squares of dissimilarities leave the range of float32."""
+    """Raises UnitError for the largest dissimilarity of all."""
     if largest > 0 and not SMALLEST <= largest <= LARGEST:
-        raise ValueError(
+        raise UnitError(
             f"the largest dissimilarity is {largest:.3g}, not in {SMALLEST:g} to {LARGEST:g}: "
             "give them in another unit"
         )

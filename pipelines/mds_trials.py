@@ -72,7 +72,7 @@ class Trials:
                 cooling=config.cooling if config.anneal else 0.0, ordinal=job.is_ordinal,
             )  # fmt: skip
         except ValueError as error:
-            raise unconnected(job, error) from error
+            raise refused(job, error) from error
 
     @functools.cached_property
     def shared(self) -> Broadcast:
@@ -111,8 +111,13 @@ class Trials:
         return mds_steps.start_state(x, self.problem)
 
 
-def unconnected(job: Job, error: ValueError) -> InputProblem:
+def refused(job: Job, error: ValueError) -> InputProblem:
     """What the kernel says of points by their numbers, said of records by their ids."""
+    if isinstance(error, mds_problem.UnitError):
+        text, remedy = str(error).split(": ")
+        return InputProblem(
+            f"{job.config.dissimilarities}: {text}.", remedy=f"{remedy.capitalize()}."
+        )
 
     def named(match: re.Match[str]) -> str:
         return f"record {job.matrix.ids[int(match[1])]}" if job.matrix.ids else match[0]

@@ -144,6 +144,14 @@ def test_bad_matrix__is_refused_by_place(tmp_path, name, text):
     assert not (tmp_path / "out").exists()
 
 
+def test_unit_beyond_float32__is_refused_with_its_range(tmp_path):
+    np.save(tmp_path / "d.npy", distances(20)[0] * 1e-16)
+    with pytest.raises(InputProblem, match=r"d\.npy: the largest .*, not in 1e-10 to 1e\+15\.") as told:
+        run(tmp_path / "d.npy", tmp_path / "out")
+    assert told.value.remedy == "Give them in another unit."
+    assert not (tmp_path / "out").exists()
+
+
 def test_record_without_distances__is_named_by_its_id(tmp_path):
     matrix, _ = distances(20)
     matrix[7] = matrix[:, 7] = np.nan
