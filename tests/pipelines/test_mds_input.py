@@ -146,7 +146,8 @@ def test_bad_matrix__is_refused_by_place(tmp_path, name, text):
 
 def test_unit_beyond_float32__is_refused_with_its_range(tmp_path):
     np.save(tmp_path / "d.npy", distances(20)[0] * 1e-16)
-    with pytest.raises(InputProblem, match=r"d\.npy: the largest .*, not in 1e-10 to 1e\+15\.") as told:
+    text = r"d\.npy: the largest .*, not in 1e-10 to 1e\+15\."
+    with pytest.raises(InputProblem, match=text) as told:
         run(tmp_path / "d.npy", tmp_path / "out")
     assert told.value.remedy == "Give them in another unit."
     assert not (tmp_path / "out").exists()
