@@ -190,6 +190,8 @@ class ResultFolder:
         for name in self.folder.names():
             if name in (self.array, WORK, LOCK, "run.json", CHECKSUMS):
                 continue
+            if TEMPORARY.fullmatch(name):  # the lock, while it is renewed
+                continue
             # of a stage its run.json, which holds the hashes of its results
             key = f"{name}/run.json" if name in stages else name
             if name in stored:

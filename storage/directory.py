@@ -94,8 +94,7 @@ class Directory:
 
     def names(self) -> list[str]:
         try:
-            found = os.listdir(self.path)
-            return sorted(name for name in found if not TEMPORARY.fullmatch(name))
+            return sorted(os.listdir(self.path))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

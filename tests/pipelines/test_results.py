@@ -162,6 +162,14 @@ def test_finish__sweeps_temporary_names_of_killed_workers(out, values):
     assert sorted(os.listdir(out / "distances.zarr/c/0")) == ["0", "1", "2"]
 
 
+def test_finish__names_no_file_in_the_making_as_an_output(out, values):
+    with create(out) as results:
+        write_blocks(results, layout_of(values), values)
+        with open(temporary_name(str(out / ".lock")), "wb"):
+            told = finish(results, values)
+    assert [each for each in told["outputs"] if "whorl-tmp" in each["name"]] == []
+
+
 def test_finish__keeps_work_when_asked(out, values):
     with create(out) as results:
         write_blocks(results, layout_of(values), values)
