@@ -27,6 +27,7 @@ from pipelines.engine.gang.links import Links
 PORTS = "whorl.gang.ports"  # in Dask's configuration: 9000, or "9000:9100" with both ends
 BUFFER = 4 << 20
 REMEMBERED = 64  # aborted runs, for tasks that start after that
+TRIES, PAUSE_S = 3, 0.05  # of calling a rank whose door closes on the caller
 
 
 class NotAssembled(Exception):
@@ -203,7 +204,21 @@ def _take_the_rest(
 def _call(
     address: Address, seat: Seat, arrivals: Arrivals, other: int, deadline: float
 ) -> socket.socket:
-    """Raises OSError (TimeoutError, too) or Refused."""
+    """Raises OSError (TimeoutError, too) or Refused. A door that too many strangers call at a time
+    closes on its oldest caller, whoever that is: hence more than one try."""
+    for _ in range(TRIES - 1):
+        try:
+            return _call_once(address, seat, arrivals, other, deadline)
+        except (Refused, ConnectionResetError, BrokenPipeError):
+            if arrivals.given_up or time.monotonic() + PAUSE_S > deadline:
+                raise
+            time.sleep(PAUSE_S)
+    return _call_once(address, seat, arrivals, other, deadline)
+
+
+def _call_once(
+    address: Address, seat: Seat, arrivals: Arrivals, other: int, deadline: float
+) -> socket.socket:
     sock = _connect(address, seat, max(0.001, deadline - time.monotonic()))
     try:
         sock.setblocking(False)
